@@ -1,0 +1,1 @@
+"""From a checkpoint to a bundle of model files, each proven equal to the reference. Needs no PyTorch."""

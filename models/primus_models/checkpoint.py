@@ -1,0 +1,154 @@
+"""Our checkpoint: safetensors with what a reader must know about it in the metadata.
+
+The file holds float32 tensors under the names of its architecture. `__metadata__` is safetensors' own string map: `format`,
+`schema_version`, `architecture`, `name`, `licence`, and `input` and `provenance` as JSON. Nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from primus_models import architectures
+from primus_models.errors import CheckpointError, CheckpointNotFoundError
+from primus_models.graph import Array, Graph
+from primus_sdk.files import write_atomically
+
+FORMAT = "primus-checkpoint"
+SCHEMA_VERSION = 1
+INPUT_CONTRACT: dict[str, Any] = {
+    "window_samples": 250,
+    "rate_hz": 50,
+    "channels": ["acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"],
+    "units": {"accelerometer": "m/s^2", "gyroscope": "rad/s"},
+    "gravity": "included",
+}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An encoder's weights, and where they come from."""
+
+    architecture: str
+    tensors: dict[str, Array]
+    name: str = "primus"
+    licence: str = "unknown"
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_tensors(self.architecture, self.tensors)
+
+    def graph(self) -> Graph:
+        """The encoder's steps with these weights."""
+        return architectures.get(self.architecture).build(self.tensors)
+
+    @property
+    def sha256(self) -> str:
+        """The encoder's identity, to which heads are bound.
+
+        Hashes the architecture's name and the exported tensors (sorted by name; name, shape, little-endian float32), not the file:
+        metadata and training-only heads may change without the embedding changing.
+        """
+        digest = hashlib.sha256(self.architecture.encode())
+        for name in sorted(architectures.get(self.architecture).SHAPES):
+            tensor = self.tensors[name]
+            digest.update(f"\0{name}\0{tensor.shape}\0".encode())
+            digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+        return digest.hexdigest()
+
+
+def load(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointNotFoundError: nothing is there.
+        CheckpointError: truncated, foreign, of a newer schema, or with tensors that are missing, misshapen or not finite.
+        ArchitectureError: it names an architecture that this version does not know.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointNotFoundError(f"there is no checkpoint file at {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(
+                    f"{path} is safetensors but not a PRIMUS checkpoint (its metadata lacks format={FORMAT!r}); "
+                    "a published .ckpt is converted by primus-import"
+                )
+            _check_schema(path, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as safetensors ({error}); is it whole? a published .ckpt is converted by primus-import"
+        ) from error
+    try:
+        provenance = json.loads(metadata.get("provenance", "{}"))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: the metadata's provenance is not JSON ({error})") from error
+    return Checkpoint(
+        architecture=metadata.get("architecture", ""),
+        tensors=tensors,
+        name=metadata.get("name", "primus"),
+        licence=metadata.get("licence", "unknown"),
+        provenance=provenance,
+    )
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint atomically; the same checkpoint always gives the same bytes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    metadata = {
+        "format": FORMAT,
+        "schema_version": str(SCHEMA_VERSION),
+        "architecture": checkpoint.architecture,
+        "name": checkpoint.name,
+        "licence": checkpoint.licence,
+        "input": json.dumps(INPUT_CONTRACT, sort_keys=True),
+        "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
+    }
+    tensors = {name: np.ascontiguousarray(checkpoint.tensors[name], np.float32) for name in sorted(checkpoint.tensors)}
+    write_atomically(Path(path), save(tensors, metadata))
+
+
+def released() -> Path:
+    """The checkpoint that comes with the package."""
+    return Path(str(resources.files("primus_models"))) / "released" / "primus.safetensors"
+
+
+def _check_schema(path: Path, metadata: dict[str, str]) -> None:
+    version = metadata.get("schema_version", "")
+    if version != str(SCHEMA_VERSION):
+        raise CheckpointError(
+            f"{path} has checkpoint schema {version or 'none'!r}; this version reads {SCHEMA_VERSION}: upgrade primus-imu"
+        )
+
+
+def _check_tensors(architecture: str, tensors: dict[str, Array]) -> None:
+    arch = architectures.get(architecture)
+    allowed = arch.SHAPES | arch.TRAINING_SHAPES
+    missing = sorted(set(arch.SHAPES) - set(tensors))
+    foreign = sorted(set(tensors) - set(allowed))
+    if missing or foreign:
+        raise CheckpointError(
+            f"the tensors do not fit architecture {architecture!r}: missing {missing or 'none'}, foreign {foreign or 'none'}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != allowed[name]:
+            raise CheckpointError(f"tensor {name} has shape {tensor.shape}; {architecture!r} expects {allowed[name]}")
+        if tensor.dtype != np.float32:
+            raise CheckpointError(f"tensor {name} is {tensor.dtype}; a checkpoint holds float32")
+        if not np.isfinite(tensor).all():
+            raise CheckpointError(f"tensor {name} holds NaN or infinity: the training that wrote it diverged")

@@ -1,0 +1,127 @@
+"""The NumPy reference: what a graph means, in float64, against which every exported file is held."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from primus_models.graph import (
+    GRU, INPUT, AdaptiveAvgPool1d, Array, Binary, Concat, Conv1d, Graph, GroupNorm, Linear, MaxPool1d, Reduce, Slice, Softmax,
+    Step, Transpose, Unary, adaptive_pool_matrix,
+)  # fmt: skip
+
+Values = dict[str, NDArray[np.float64]]
+
+
+def run(graph: Graph, windows: Array) -> dict[str, Array]:
+    """The graph's outputs for windows `(n, 6, 250)`, as float32 `(n, ...)`."""
+    values = run_all(graph, windows)
+    return {name: values[name].astype(np.float32) for name in graph.outputs}
+
+
+def run_all(graph: Graph, windows: Array) -> Values:
+    """Every value of the graph in float64, by name: what calibration ranges and layer-by-layer comparisons are read from."""
+    values: Values = {INPUT: windows.astype(np.float64)}
+    for step in graph.steps:
+        values[step.out] = _apply(step, values)
+    return values
+
+
+def _apply(step: Step, values: Values) -> NDArray[np.float64]:
+    match step:
+        case GroupNorm():
+            return _group_norm(step, values[step.x])
+        case Conv1d():
+            return _conv(step, values[step.x])
+        case MaxPool1d():
+            x = values[step.x]
+            kept = x.shape[2] // step.kernel
+            return x[:, :, : kept * step.kernel].reshape(*x.shape[:2], kept, step.kernel).max(axis=3)
+        case AdaptiveAvgPool1d():
+            x = values[step.x]
+            return x @ adaptive_pool_matrix(x.shape[2], step.size)
+        case GRU():
+            return _gru(step, values[step.x])
+        case Linear():
+            y = values[step.x] @ step.weight.T.astype(np.float64)
+            return y if step.bias is None else y + step.bias
+        case Unary():
+            return _unary(step, values[step.x])
+        case Binary():
+            other = values[step.b] if isinstance(step.b, str) else step.b.astype(np.float64)
+            ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+            result: NDArray[np.float64] = ufunc[step.op](values[step.a], other)
+            return result
+        case Reduce():
+            x = values[step.x]
+            return x.mean(axis=step.axis + 1) if step.op == "mean" else x.max(axis=step.axis + 1)
+        case Concat():
+            return np.concatenate([values[name] for name in step.xs], axis=step.axis + 1)
+        case Slice():
+            x = values[step.x]
+            return x[:, step.start : step.stop] if step.axis == 0 else x[:, :, step.start : step.stop]
+        case Transpose():
+            return values[step.x].swapaxes(1, 2)
+        case Softmax():
+            x = values[step.x]
+            e = np.exp(x - x.max(axis=-1, keepdims=True))
+            softmax: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
+            return softmax
+
+
+def _group_norm(step: GroupNorm, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    grouped = x.reshape(len(x), step.groups, -1)
+    mean, var = grouped.mean(axis=2, keepdims=True), grouped.var(axis=2, keepdims=True)
+    normed = ((grouped - mean) / np.sqrt(var + step.eps)).reshape(x.shape)
+    per_channel = (-1,) + (1,) * (x.ndim - 2)
+    return normed * step.weight.reshape(per_channel) + step.bias.reshape(per_channel)
+
+
+def _conv(step: Conv1d, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    kernel = step.weight.shape[2]
+    padded = np.pad(x, ((0, 0), (0, 0), (step.padding, step.padding)))
+    spans = sliding_window_view(padded, step.dilation * (kernel - 1) + 1, axis=2)
+    taps = spans[:, :, :: step.stride, :: step.dilation]  # (n, I, T_out, K)
+    y: NDArray[np.float64] = np.einsum("nitk,oik->not", taps, step.weight.astype(np.float64), optimize=True)
+    return y if step.bias is None else y + step.bias[:, None]
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    half: NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * x))  # does not overflow
+    return half
+
+
+def _gru(step: GRU, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    size = step.hidden
+    inputs = x @ step.weight_ih.T.astype(np.float64) + step.bias_ih
+    recurrent = step.weight_hh.T.astype(np.float64)
+    h = np.zeros((len(x), size))
+    for t in range(x.shape[1]):
+        xr, xz, xn = np.split(inputs[:, t], 3, axis=1)
+        hr, hz, hn = np.split(h @ recurrent + step.bias_hh, 3, axis=1)
+        r, z = _sigmoid(xr + hr), _sigmoid(xz + hz)
+        n = np.tanh(xn + r * hn)
+        h = n + z * (h - n)
+    return h
+
+
+def _unary(step: Unary, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    match step.op:
+        case "relu":
+            return np.maximum(x, 0)
+        case "gelu":
+            from scipy.special import erf
+
+            gelu: NDArray[np.float64] = 0.5 * x * (1 + erf(x / np.sqrt(2)))
+            return gelu
+        case "tanh":
+            return np.tanh(x)
+        case "sigmoid":
+            return _sigmoid(x)
+        case "square":
+            return np.square(x)
+        case "sqrt":
+            return np.sqrt(x)
+        case "log":
+            return np.log(x)
