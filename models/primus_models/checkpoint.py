@@ -1,7 +1,8 @@
 """Our checkpoint: safetensors with what a reader must know about it in the metadata.
 
-The file holds float32 tensors under the names of its architecture. `__metadata__` is safetensors' own string map: `format`,
-`schema_version`, `architecture`, `name`, `licence`, and `input` and `provenance` as JSON. Nothing in it is ever executed.
+The file holds float32 tensors under the names of its architecture. `__metadata__` is safetensors' own string map:
+`format`, `schema_version`, `architecture`, `name`, `licence`, and `input` and `provenance` as JSON. Nothing in it is
+ever executed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from primus_models import architectures
 from primus_models.errors import CheckpointError, CheckpointNotFoundError
 from primus_models.graph import Array, Graph
-from primus_sdk.files import write_atomically
+from primus_sdk.files import safetensors_bytes, write_atomically
 
 FORMAT = "primus-checkpoint"
 SCHEMA_VERSION = 1
@@ -55,8 +55,8 @@ class Checkpoint:
     def sha256(self) -> str:
         """The encoder's identity, to which heads are bound.
 
-        Hashes the architecture's name and the exported tensors (sorted by name; name, shape, little-endian float32), not the file:
-        metadata and training-only heads may change without the embedding changing.
+        Hashes the architecture's name and the exported tensors (sorted by name; name, shape, little-endian float32),
+        not the file: metadata and training-only heads may change without the embedding changing.
         """
         digest = hashlib.sha256(self.architecture.encode())
         for name in sorted(architectures.get(self.architecture).SHAPES):
@@ -71,7 +71,8 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
         CheckpointNotFoundError: nothing is there.
-        CheckpointError: truncated, foreign, of a newer schema, or with tensors that are missing, misshapen or not finite.
+        CheckpointError: truncated, foreign, of a newer schema, or with tensors that are missing, misshapen or not
+            finite.
         ArchitectureError: it names an architecture that this version does not know.
     """
     path = Path(path)
@@ -89,7 +90,8 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (safe_open is no mapping)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"{path} cannot be read as safetensors ({error}); is it whole? a published .ckpt is converted by primus-import"
+            f"{path} cannot be read as safetensors ({error}); is it whole? "
+            "A published .ckpt is converted by primus-import"
         ) from error
     try:
         provenance = json.loads(metadata.get("provenance", "{}"))
@@ -119,8 +121,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         "input": json.dumps(INPUT_CONTRACT, sort_keys=True),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
     }
-    tensors = {name: np.ascontiguousarray(checkpoint.tensors[name], np.float32) for name in sorted(checkpoint.tensors)}
-    write_atomically(Path(path), save(tensors, metadata))
+    write_atomically(Path(path), safetensors_bytes(checkpoint.tensors, metadata))
 
 
 def released() -> Path:
@@ -132,7 +133,8 @@ def _check_schema(path: Path, metadata: dict[str, str]) -> None:
     version = metadata.get("schema_version", "")
     if version != str(SCHEMA_VERSION):
         raise CheckpointError(
-            f"{path} has checkpoint schema {version or 'none'!r}; this version reads {SCHEMA_VERSION}: upgrade primus-imu"
+            f"{path} has checkpoint schema {version or 'none'!r}; "
+            f"this version reads {SCHEMA_VERSION}: upgrade primus-imu"
         )
 
 
@@ -143,7 +145,8 @@ def _check_tensors(architecture: str, tensors: dict[str, Array]) -> None:
     foreign = sorted(set(tensors) - set(allowed))
     if missing or foreign:
         raise CheckpointError(
-            f"the tensors do not fit architecture {architecture!r}: missing {missing or 'none'}, foreign {foreign or 'none'}"
+            f"the tensors do not fit architecture {architecture!r}: "
+            f"missing {missing or 'none'}, foreign {foreign or 'none'}"
         )
     for name, tensor in tensors.items():
         if tensor.shape != allowed[name]:

@@ -23,3 +23,7 @@ class ArchitectureError(PrimusError, KeyError):
 
 class GraphError(PrimusError, ValueError):
     """A graph's steps do not fit together: an unknown value, or shapes that do not match."""
+
+
+class TrainingError(PrimusError, ValueError):
+    """Training cannot start or go on: unusable data, a state of another run, or a loss that is no longer a number."""

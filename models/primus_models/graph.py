@@ -1,10 +1,11 @@
 """The one description of an encoder: a short list of steps with their weights.
 
-An architecture (`primus_models.architectures`) builds a `Graph` from a checkpoint's tensors. `primus_models.reference` runs
-it in NumPy, and each export format lowers the same steps to its own operators, so a new architecture never touches an exporter.
+An architecture (`primus_models.architectures`) builds a `Graph` from a checkpoint's tensors.
+`primus_models.reference` runs it in NumPy, and each export format lowers the same steps to its own operators, so a
+new architecture never touches an exporter.
 
-Values are named and written once. Shapes are per window, without the batch axis: a sequence is `(channels, time)`, a vector
-`(features,)`. The input is always `imu`, `(6, 250)`; `embedding` is always among the outputs.
+Values are named and written once. Shapes are per window, without the batch axis: a sequence is `(channels, time)`, a
+vector `(features,)`. The input is always `imu`, `(6, 250)`; `embedding` is always among the outputs.
 """
 
 from __future__ import annotations
@@ -81,8 +82,9 @@ class AdaptiveAvgPool1d:
 class GRU:
     """One GRU layer over the *first* axis of x, giving the last hidden state `(H,)`.
 
-    x `(steps, I)`; weight_ih `(3H, I)`, weight_hh `(3H, H)`, biases `(3H,)`, rows ordered r, z, n as in PyTorch; the state starts
-    at zero, and n is `tanh(W_in x + b_in + r * (W_hn h + b_hn))` (ONNX calls this `linear_before_reset=1`).
+    x `(steps, I)`; weight_ih `(3H, I)`, weight_hh `(3H, H)`, biases `(3H,)`, rows ordered r, z, n as in PyTorch; the
+    state starts at zero, and n is `tanh(W_in x + b_in + r * (W_hn h + b_hn))` (ONNX calls this
+    `linear_before_reset=1`).
     """
 
     x: str
@@ -129,7 +131,10 @@ class Binary:
 
 @dataclass(frozen=True)
 class Reduce:
-    """Mean or maximum over one axis of a sequence, which goes: axis 1 (time) leaves `(C,)`, axis 0 (channels) `(T,)`."""
+    """Mean or maximum over one axis of a sequence, which goes.
+
+    Axis 1 (time) leaves `(C,)`, axis 0 (channels) `(T,)`.
+    """
 
     op: Literal["mean", "max"]
     x: str
@@ -206,7 +211,10 @@ class Graph:
         object.__setattr__(self, "shapes", shapes)
 
     def with_head(self, weight: Array, bias: Array, temperature: float = 1.0) -> Graph:
-        """The same graph with `probabilities` beside the embedding: softmax((W e + b) / temperature); W `(K, 512)`, b `(K,)`."""
+        """The same graph with `probabilities` beside the embedding: softmax((W e + b) / temperature).
+
+        W `(K, 512)`, b `(K,)`.
+        """
         steps = (
             Linear(EMBEDDING, "logits", np.float32(weight / temperature), np.float32(bias / temperature)),
             Softmax("logits", PROBABILITIES),
@@ -231,8 +239,8 @@ def conv_length(length: int, step: Conv1d) -> int:
 def adaptive_pool_matrix(length: int, size: int) -> Array:
     """Adaptive average pooling as a constant `(length, size)` matrix: `y = x @ matrix`.
 
-    Bin i averages positions floor(i * length / size) to ceil((i + 1) * length / size), as PyTorch does. Every runtime multiplies
-    matrices; not every one has the pooling.
+    Bin i averages positions floor(i * length / size) to ceil((i + 1) * length / size), as PyTorch does. Every runtime
+    multiplies matrices; not every one has the pooling.
     """
     matrix = np.zeros((length, size), np.float32)
     for i in range(size):
@@ -256,7 +264,11 @@ def _shape_of(step: Step, shapes: dict[str, Shape]) -> Shape:
             return x
         case Conv1d():
             _expect(len(x) == 2 and step.weight.ndim == 3, step, "needs a sequence and a weight of three axes")
-            _expect(step.weight.shape[1] == x[0], step, f"weight takes {step.weight.shape[1]} channels, gets {x[0]}")
+            _expect(
+                step.weight.shape[1] == x[0],
+                step,
+                f"weight takes {step.weight.shape[1]} channels, gets {x[0]}",
+            )
             _expect(conv_length(x[1], step) > 0, step, f"{x[1]} positions are too few for the kernel")
             return (step.weight.shape[0], conv_length(x[1], step))
         case MaxPool1d():
@@ -272,7 +284,11 @@ def _shape_of(step: Step, shapes: dict[str, Shape]) -> Shape:
             _expect(step.weight_hh.shape == (3 * h, h), step, f"weight_hh must be ({3 * h}, {h})")
             return (h,)
         case Linear():
-            _expect(step.weight.shape[1] == x[-1], step, f"weight takes {step.weight.shape[1]} features, gets {x[-1]}")
+            _expect(
+                step.weight.shape[1] == x[-1],
+                step,
+                f"weight takes {step.weight.shape[1]} features, gets {x[-1]}",
+            )
             return (*x[:-1], step.weight.shape[0])
         case Binary():
             other = ins[1] if isinstance(step.b, str) else step.b.shape

@@ -7,8 +7,24 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from primus_models.graph import (
-    GRU, INPUT, AdaptiveAvgPool1d, Array, Binary, Concat, Conv1d, Graph, GroupNorm, Linear, MaxPool1d, Reduce, Slice, Softmax,
-    Step, Transpose, Unary, adaptive_pool_matrix,
+    GRU,
+    INPUT,
+    AdaptiveAvgPool1d,
+    Array,
+    Binary,
+    Concat,
+    Conv1d,
+    Graph,
+    GroupNorm,
+    Linear,
+    MaxPool1d,
+    Reduce,
+    Slice,
+    Softmax,
+    Step,
+    Transpose,
+    Unary,
+    adaptive_pool_matrix,
 )  # fmt: skip
 
 Values = dict[str, NDArray[np.float64]]
@@ -21,7 +37,10 @@ def run(graph: Graph, windows: Array) -> dict[str, Array]:
 
 
 def run_all(graph: Graph, windows: Array) -> Values:
-    """Every value of the graph in float64, by name: what calibration ranges and layer-by-layer comparisons are read from."""
+    """Every value of the graph in float64, by name.
+
+    What calibration ranges and layer-by-layer comparisons are read from.
+    """
     values: Values = {INPUT: windows.astype(np.float64)}
     for step in graph.steps:
         values[step.out] = _apply(step, values)
@@ -50,7 +69,13 @@ def _apply(step: Step, values: Values) -> NDArray[np.float64]:
             return _unary(step, values[step.x])
         case Binary():
             other = values[step.b] if isinstance(step.b, str) else step.b.astype(np.float64)
-            ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+            ufunc = {
+                "add": np.add,
+                "sub": np.subtract,
+                "mul": np.multiply,
+                "maximum": np.maximum,
+                "minimum": np.minimum,
+            }
             result: NDArray[np.float64] = ufunc[step.op](values[step.a], other)
             return result
         case Reduce():

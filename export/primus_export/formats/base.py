@@ -20,10 +20,10 @@ MIN_QUANTIZED = 16_384
 class Options:
     """How to lower.
 
-    precision: of the large matrices (recurrent, input, linear); convolutions, norms and biases stay float32 (fp16: every weight).
-    io: `int8` quantizes input, output and activations too, from the ranges of `calibration`.
-    calibration: windows `(n, 6, 250)`, m/s^2 and rad/s.
-    extra: what one format alone understands, by name (`coreml_target`, `tflite_per_channel`, ...).
+    precision: of the large matrices (recurrent, input, linear); convolutions, norms and biases stay float32 (fp16:
+    every weight). io: `int8` quantizes input, output and activations too, from the ranges of `calibration`.
+    calibration: windows `(n, 6, 250)`, m/s^2 and rad/s. extra: what one format alone understands, by name
+    (`coreml_target`, `tflite_per_channel`, ...).
     """
 
     precision: Precision
@@ -42,7 +42,10 @@ class Format(Protocol):
     precisions: tuple[Precision, ...]
 
     def write(self, graph: Graph, path: Path, options: Options) -> None:
-        """Lower the graph and write the model to `path` (not there yet). Deterministic: the same graph gives the same bytes."""
+        """Lower the graph and write the model to `path` (not there yet).
+
+        Deterministic: the same graph gives the same bytes.
+        """
 
     def run(self, path: Path, windows: Array) -> dict[str, Array]:
         """The file's outputs for windows `(n, 6, 250)` in float, one at a time, as a device would run them."""

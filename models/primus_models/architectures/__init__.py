@@ -1,4 +1,6 @@
-"""One file an architecture. Its name is the file's name; it defines
+"""One file an architecture, found by its name.
+
+Each defines
 
 - `SHAPES`: the tensors of a checkpoint that the exported encoder needs, name to shape;
 - `TRAINING_SHAPES`: those that only pretraining uses, which a checkpoint may leave out;

@@ -1,13 +1,23 @@
 """The paper's encoder (arXiv 2411.15127, Fig. 2): 1,376,204 parameters, 1,113,548 of them exported.
 
-Tensor names are those of the published checkpoint. There is no non-linearity between the convolutions, and the GRU steps over the
-32 *channels*, reading the 32 pooled positions of each: published weights only fit that.
+Tensor names are those of the published checkpoint. There is no non-linearity between the convolutions, and the GRU
+steps over the 32 *channels*, reading the 32 pooled positions of each: published weights only fit that.
 """
 
 from __future__ import annotations
 
 from primus_models.graph import (
-    EMBEDDING, GRU, INPUT, AdaptiveAvgPool1d, Array, Conv1d, Graph, GroupNorm, Linear, MaxPool1d, Shape,
+    EMBEDDING,
+    GRU,
+    INPUT,
+    AdaptiveAvgPool1d,
+    Array,
+    Conv1d,
+    Graph,
+    GroupNorm,
+    Linear,
+    MaxPool1d,
+    Shape,
 )  # fmt: skip
 
 SHAPES: dict[str, Shape] = {

@@ -53,3 +53,7 @@ class ClosedError(PrimusError, RuntimeError):
 
 class OutputError(PrimusError, OSError):
     """A file could not be written; whatever stood there before is untouched."""
+
+
+class PrimusWarning(UserWarning):
+    """Something works, but not as the SDK promises; the message says what to change."""

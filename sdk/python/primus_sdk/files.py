@@ -1,11 +1,16 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and the same content always as the same bytes."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from primus_sdk.errors import OutputError
 
@@ -29,4 +34,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a folder that can be written") from error
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
+        ) from error
+
+
+def safetensors_bytes(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:
+    """A safetensors file whose bytes depend on its content alone.
+
+    The library writes its metadata in the order of a hash map that differs from run to run; here the header's keys
+    are sorted.
+    """
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}
+    content: bytes = save(contiguous, metadata)
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the format aligns the tensors to 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]

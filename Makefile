@@ -1,0 +1,83 @@
+# Everything is built in .venv (make demo: no PyTorch, under 700 MB; make test adds PyTorch and the tools) and in small
+# environments of their own where an old runtime wants old libraries. Override the interpreter with PYTHON=python3.12.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= demo-output
+DATA ?= ../shared/data/classyglass-1AB.tar.xz
+
+# One thread for each numeric library: results do not depend on the machine's core count, and small arrays run faster.
+export OMP_NUM_THREADS ?= 1
+# The SDK and every command turn ONNX Runtime's telemetry off themselves; this covers what imports it around them.
+export ORT_DISABLE_TELEMETRY := 1
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+PIP := $(BIN)/python -m pip install --quiet --progress-bar off
+
+.PHONY: help demo test lint types check bench model bundle runtimes clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "PRIMUS needs Python 3.11 to 3.13; name one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+# seglearn brings the demo's recordings. Only its data file is read, so its own dependencies stay out.
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing the SDK and the exporters (no PyTorch) into $(VENV)"
+	$(PIP) --editable '.[export]'
+	$(PIP) --no-deps seglearn
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	@echo "Installing PyTorch and the test tools into $(VENV); this is the long one"
+	$(PIP) --editable '.[export,train,dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) --editable '.[bench,dev]'
+	@touch $@
+
+.venv-tflite214/.done:
+	@echo "Installing tflite-runtime 2.14, the oldest runtime that the int8 file must run on, into .venv-tflite214"
+	$(PYTHON) -m venv .venv-tflite214
+	PIP_CONSTRAINT= .venv-tflite214/bin/python -m pip install --quiet --progress-bar off tflite-runtime==2.14.0 numpy==1.26.4 || \
+		echo "no tflite-runtime 2.14 for this interpreter: its test will be skipped"
+	@touch $@
+
+.venv-tf216/.done:
+	$(PYTHON) -m venv .venv-tf216
+	PIP_CONSTRAINT= .venv-tf216/bin/python -m pip install --quiet --progress-bar off tensorflow-cpu==2.16.2
+	@touch $@
+
+demo: $(VENV)/.demo ## Export the released encoder, calibrate on a few shots, recognise people it has not seen
+	$(BIN)/primus-export --format tflite --int8 -o $(OUT)/bundle
+	$(BIN)/primus-stream --dataset watch --bundle $(OUT)/bundle --plot $(OUT)/watch.png
+
+test: lint types check ## Lint, type-check and run every test
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+check: $(VENV)/.test .venv-tflite214/.done
+	$(BIN)/python -m pytest
+
+runtimes: $(VENV)/.test .venv-tflite214/.done .venv-tf216/.done ## Run the int8 TFLite file on TensorFlow 2.16 too (600 MB more)
+	PRIMUS_TF216_PYTHON=$(CURDIR)/.venv-tf216/bin/python $(BIN)/python -m pytest tests/export -k "tflite and runtime"
+
+bench: $(VENV)/.bench ## Size, accuracy and speed of every export beside the default converters
+	$(BIN)/python benchmarks/export.py
+
+model: $(VENV)/.test ## Train the released checkpoint again (DATA=the ClassyGlass archive or folder)
+	$(BIN)/python -m primus_models.train --data $(DATA) -o models/primus_models/released/primus.safetensors
+
+bundle: $(VENV)/.demo ## Rebuild the bundle that the wheel carries
+	$(BIN)/primus-export --format onnx --format tflite --int8 -o sdk/python/primus_sdk/released
+
+clean: ## Remove the environments and what the demo wrote
+	rm -rf $(VENV) .venv-tflite214 .venv-tf216 $(OUT)

@@ -1,0 +1,99 @@
+"""`primus-export`: a checkpoint in, a bundle of proven model files out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from primus_sdk.commands._cli import command
+
+from primus_export.export import Request, export
+from primus_export.formats import NAMES
+from primus_export.windows import read_windows
+from primus_models.checkpoint import load, released
+from primus_sdk.head import Head
+
+PATH = click.Path(path_type=Path)
+EXAMPLES = """\b
+Examples:
+  primus-export --format tflite --int8 -o bundle
+  primus-export mine.safetensors --format onnx,tflite,coreml --int8 -o mine.zip
+  primus-export --format tflite --int8 --io int8 --calibration windows.npy -o mcu
+  primus-export --format onnx --fp32 --head walking.safetensors -o bundle
+"""
+
+
+def _formats(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    for name in names:
+        if name not in NAMES:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(NAMES)}")
+    return names
+
+
+@command(epilog=EXAMPLES)
+@click.argument("checkpoint", required=False, type=PATH)
+@click.option("--format", "formats", multiple=True, required=True, callback=_formats, metavar="|".join(NAMES),
+              help="Give it several times, or a list with commas.")  # fmt: skip
+@click.option("--fp32", "precision", flag_value="fp32", help="Weights as they are.")
+@click.option("--fp16", "precision", flag_value="fp16", help="Weights in half precision.")
+@click.option("--int8", "precision", flag_value="int8", default=True, help="Large matrices in 8 bits (the default).")
+@click.option("--int4", "precision", flag_value="int4", help="Large matrices in 4 bits, if the weights allow it.")
+@click.option("--io", type=click.Choice(["float32", "int8"]), default="float32", show_default=True,
+              help="int8: input, output and activations in integers, for microcontrollers and NPUs (TFLite).")  # fmt: skip
+@click.option("--calibration", type=PATH, metavar="DATA",
+              help="Windows (n, 6, 250) in m/s^2 and rad/s as .npy, or a ClassyGlass folder or archive, to quantize "
+                   "and prove on. Left out: a realistic set made from a seed.")  # fmt: skip
+@click.option("--head", type=PATH, help="A head (safetensors) to build in.")
+@click.option(
+    "--min-cosine", type=click.FloatRange(-1, 1), help="Another bound for fp16, int8, int4; kept in the manifest."
+)
+@click.option(
+    "--max-difference", type=click.FloatRange(0), help="Another bound for fp32, in units of the reference's RMS."
+)
+@click.option("--coreml-target", type=click.Choice(["ios18", "ios16"]), default="ios18", show_default=True,
+              help="ios18 has the GRU as one operation; older systems run a loop.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+@click.option("-o", "--output", required=True, type=PATH, metavar="DIR",
+              help="The bundle's folder, or a name ending in .zip.")  # fmt: skip
+def main(
+    checkpoint: Path | None,
+    calibration: Path | None,
+    head: Path | None,
+    coreml_target: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Export CHECKPOINT (a PRIMUS safetensors; the released encoder if left out) as a bundle for on-device runtimes.
+
+    Every file is run in its own runtime beside the reference before it is written; one that misses its bound is not.
+    """
+    request = Request(
+        checkpoint=load(checkpoint or released()),
+        calibration=None if calibration is None else read_windows(calibration),
+        head=None if head is None else Head.load(head),
+        extra={"coreml_target": coreml_target},
+        progress=lambda stage: click.echo(stage, err=True),
+        **options,
+    )
+    manifest = export(request)
+    if as_json:
+        click.echo(json.dumps(manifest, indent=2))
+    else:
+        _show(manifest, request.output)
+
+
+def _show(manifest: dict[str, Any], output: Path) -> None:
+    files = manifest["files"]
+    for model in manifest["models"]:
+        size = sum(entry["bytes"] for name, entry in files.items() if name.split("/")[0] == model["path"])
+        parity = model["parity"]
+        ((kind, bound),) = parity["bound"].items()
+        click.echo(
+            f"{model['path']}  {model['precision']}  {size / 1000:.0f} KB  cosine {parity['min_cosine']:.6f}, "
+            f"largest difference {parity['max_difference_rms']:.1e} of RMS over {parity['windows']} windows "
+            f"({kind.replace('_', ' ')} {bound:g}{', lowered' if parity['bound_lowered'] else ''})"
+        )
+    click.echo(f"wrote {output}")
