@@ -61,23 +61,14 @@ def _apply(step: Step, values: Values) -> NDArray[np.float64]:
             x = values[step.x]
             return x @ adaptive_pool_matrix(x.shape[2], step.size)
         case GRU():
-            return _gru(step, values[step.x])
+            return gru_states(step, values[step.x])[-1]
         case Linear():
             y = values[step.x] @ step.weight.T.astype(np.float64)
             return y if step.bias is None else y + step.bias
         case Unary():
             return _unary(step, values[step.x])
         case Binary():
-            other = values[step.b] if isinstance(step.b, str) else step.b.astype(np.float64)
-            ufunc = {
-                "add": np.add,
-                "sub": np.subtract,
-                "mul": np.multiply,
-                "maximum": np.maximum,
-                "minimum": np.minimum,
-            }
-            result: NDArray[np.float64] = ufunc[step.op](values[step.a], other)
-            return result
+            return _binary(step, values)
         case Reduce():
             x = values[step.x]
             return x.mean(axis=step.axis + 1) if step.op == "mean" else x.max(axis=step.axis + 1)
@@ -117,18 +108,30 @@ def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return half
 
 
-def _gru(step: GRU, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    size = step.hidden
+def gru_states(step: GRU, x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """The states of a GRU for its input `(n, steps, I)`: the zeros that it starts from, then one `(n, H)` a step."""
     inputs = x @ step.weight_ih.T.astype(np.float64) + step.bias_ih
     recurrent = step.weight_hh.T.astype(np.float64)
-    h = np.zeros((len(x), size))
+    states = [np.zeros((len(x), step.hidden))]
     for t in range(x.shape[1]):
+        h = states[-1]
         xr, xz, xn = np.split(inputs[:, t], 3, axis=1)
         hr, hz, hn = np.split(h @ recurrent + step.bias_hh, 3, axis=1)
         r, z = _sigmoid(xr + hr), _sigmoid(xz + hz)
         n = np.tanh(xn + r * hn)
-        h = n + z * (h - n)
-    return h
+        states.append(n + z * (h - n))
+    return states
+
+
+def _binary(step: Binary, values: Values) -> NDArray[np.float64]:
+    a = values[step.a]
+    b = values[step.b] if isinstance(step.b, str) else step.b.astype(np.float64)[np.newaxis]
+    rank = max(a.ndim, b.ndim)
+    # Shapes broadcast per window, last axes aligned: a value of lower rank grows behind the windows' axis.
+    a, b = (x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in (a, b))
+    ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+    result: NDArray[np.float64] = ufunc[step.op](a, b)
+    return result
 
 
 def _unary(step: Unary, x: NDArray[np.float64]) -> NDArray[np.float64]:

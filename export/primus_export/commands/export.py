@@ -53,7 +53,7 @@ def _formats(_context: click.Context, _option: click.Parameter, values: tuple[st
 @click.option(
     "--max-difference", type=click.FloatRange(0), help="Another bound for fp32, in units of the reference's RMS."
 )
-@click.option("--coreml-target", type=click.Choice(["ios18", "ios16"]), default="ios18", show_default=True,
+@click.option("--coreml-target", type=click.Choice(["ios15", "ios16", "ios17", "ios18"]), default="ios18", show_default=True,
               help="ios18 has the GRU as one operation; older systems run a loop.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
 @click.option("-o", "--output", required=True, type=PATH, metavar="DIR",
