@@ -1,0 +1,132 @@
+"""Collects the nodes and initializers of one ONNX graph, and knows how each precision stores a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from primus_export.formats.base import MIN_QUANTIZED, Precision
+from primus_export.formats.onnx.blocks import Bits, quantize_blocks, quantize_rows
+from primus_models.graph import INPUT, Array, Shape
+
+MICROSOFT = "com.microsoft"
+"""ONNX Runtime's own operators. Only int8 and int4 need one: MatMulNBits."""
+BATCH = "batch"
+FLOAT = onnx.TensorProto.FLOAT
+_INTEGER_ACTIVATIONS = 4
+
+
+class Builder:
+    """One graph being built: the model's, or the body of its Scan.
+
+    ONNX Runtime's fast convolution and pooling kernels are those for images, so sequences `(C, T)` pass through them as
+    images `(C, 1, T)`. `flat` and `image` name a value in either form, and reshape only where that form is missing.
+    """
+
+    def __init__(self, precision: Precision, shapes: dict[str, Shape], prefix: str = "") -> None:
+        self.precision = precision
+        self.shapes = shapes
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self._prefix = prefix
+        self._taken: set[str] = set(shapes)
+        self._flat: set[str] = {INPUT}
+        self._images: dict[str, str] = {}
+
+    def node(self, operator: str, inputs: Sequence[str], out: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output; gives the output's name."""
+        return self.split(operator, inputs, [out], domain, **attributes)[0]
+
+    def split(
+        self, operator: str, inputs: Sequence[str], outs: Sequence[str], domain: str = "", **attributes: Any
+    ) -> list[str]:
+        """Add a node with several outputs; an empty name leaves one out."""
+        name = next(out for out in outs if out)
+        self.nodes.append(helper.make_node(operator, inputs, outs, name=name, domain=domain, **attributes))
+        return list(outs)
+
+    def temporary(self, near: str) -> str:
+        """A name that is not in use yet."""
+        first = name = self._prefix + near.removeprefix(self._prefix)
+        count = 1
+        while name in self._taken:
+            count, name = count + 1, f"{first}.{count}"
+        self._taken.add(name)
+        return name
+
+    def constant(self, array: NDArray[Any], near: str) -> str:
+        """An initializer, as it is."""
+        name = self.temporary(near)
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def integers(self, values: Sequence[int], near: str) -> str:
+        """A list of numbers that an operator takes as an input: a shape, axes, lengths."""
+        return self.constant(np.array(values, np.int64), near)
+
+    def weight(self, array: Array, near: str) -> str:
+        """A weight in float32; fp16 files hold it as float16. Runtimes fold the cast away when they load the file."""
+        if self.precision != "fp16":
+            return self.constant(array.astype(np.float32), near)
+        half = self.constant(array.astype(np.float16), f"{near}.fp16")
+        return self.node("Cast", [half], self.temporary(near), to=FLOAT)
+
+    def matrix(self, weight: Array, near: str, quantize: bool, inputs_axis: int) -> str:
+        """A matrix in float32, for a product with many rows at once.
+
+        Quantized means stored as int8 and restored once, on loading: for such products float32 is the faster.
+        """
+        if not quantize:
+            return self.weight(weight, near)
+        codes, scales = quantize_rows(weight, inputs_axis)
+        whole = self.node("Cast", [self.constant(codes, f"{near}.int8")], self.temporary(near), to=FLOAT)
+        return self.node("Mul", [whole, self.constant(scales, f"{near}.scales")], self.temporary(near))
+
+    def quantizes(self, weight: Array) -> bool:
+        """Whether this matrix is large enough to be kept in few bits, in a precision that does."""
+        return self.precision in ("int8", "int4") and weight.size >= MIN_QUANTIZED
+
+    def product(self, x: str, weight: Array, bias: Array | None, out: str, bits: Bits = 8) -> str:
+        """`x @ weight.T + bias` for a vector, by MatMulNBits; the weights stay in few bits, x becomes int8."""
+        blocks = quantize_blocks(weight, bits)
+        inputs = [x, self.constant(blocks.codes, f"{out}.int{bits}"), self.constant(blocks.scales, f"{out}.scales")]
+        if bias is not None:
+            inputs += ["", "", self.constant(bias.astype(np.float32), f"{out}.bias")]
+        rows, columns = weight.shape
+        return self.node(
+            "MatMulNBits", inputs, out, MICROSOFT,
+            N=rows, K=columns, bits=bits, block_size=blocks.size, accuracy_level=_INTEGER_ACTIVATIONS,
+        )  # fmt: skip
+
+    def write(self, name: str) -> str:
+        """Say that the next node writes this value of the graph in its usual form."""
+        self._flat.add(name)
+        return name
+
+    def write_image(self, name: str) -> str:
+        """Say that the next node writes this value as an image; gives the name it must write."""
+        self._images[name] = self.temporary(f"{name}.image")
+        return self._images[name]
+
+    def flat(self, name: str) -> str:
+        """A value of the graph as `(batch, *shape)`."""
+        if name in self._images and name not in self._flat:
+            self.node("Squeeze", [self._images[name], self.integers([2], f"{name}.axis")], self.write(name))
+        return name
+
+    def image(self, name: str) -> str:
+        """A sequence of the graph as `(batch, C, 1, T)`."""
+        if name not in self._images:
+            axis = self.integers([2], f"{name}.image_axis")
+            self.node("Unsqueeze", [name, axis], self.write_image(name))
+        return self._images[name]
+
+
+def declare(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    """The declaration of a float32 value, the batch before its shape."""
+    return helper.make_tensor_value_info(name, FLOAT, [BATCH, *shape])
