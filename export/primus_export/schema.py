@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+from primus_export.errors import MissingToolError
 
 _PACKAGED = Path(__file__).parent / "spec"
 _CHECKOUT = Path(__file__).parents[2] / "sdk" / "spec"
@@ -20,5 +20,17 @@ def manifest_schema() -> dict[str, Any]:
 
 
 def check_manifest(manifest: dict[str, Any]) -> None:
-    """Raise jsonschema's ValidationError where the manifest does not fit: a defect of ours, never of a user's input."""
+    """Hold a manifest that is about to be written against the schema.
+
+    One that does not fit is a defect of ours, never of a user's input: jsonschema's ValidationError is let through.
+
+    Raises:
+        MissingToolError: jsonschema is not installed.
+    """
+    try:
+        import jsonschema
+    except ImportError as error:
+        raise MissingToolError(
+            "jsonschema is not installed; the exporters come with: pip install 'primus-imu[export]'"
+        ) from error
     jsonschema.validate(manifest, manifest_schema())

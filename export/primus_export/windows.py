@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from primus_export.errors import ExportError
 from primus_models.graph import CHANNELS, WINDOW, Array
+from primus_sdk.recordings import classyglass
+from primus_sdk.windows import windows_of
 
 GRAVITY = 9.80665
 RATE = 50.0
+MOST_WINDOWS = 512
 Signal = NDArray[np.float64]
 
 
@@ -85,23 +88,24 @@ def _rotate_against(vector: Signal, rotation: Signal) -> Signal:
 
 
 def read_windows(path: Path) -> Array:
-    """Windows to calibrate and prove an export on, from a `.npy` file of shape `(n, 6, 250)` in m/s^2 and rad/s.
+    """Windows `(n, 6, 250)`, m/s^2 and rad/s, to quantize and prove an export on.
+
+    path: a `.npy` file of that shape and those units, or a ClassyGlass folder or archive, of whose windows up to
+    `MOST_WINDOWS` are taken, evenly spread over users and activities.
 
     Raises:
         ExportError: it cannot be read, holds objects, is misshapen or not finite, or is not in these units.
+        RecordingError: the folder or archive is no ClassyGlass.
     """
+    if path.is_dir() or ".tar" in path.suffixes:
+        return _recorded_windows(path)
     try:
         windows = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ExportError(
             f"{path} cannot be read as calibration windows ({error}); expected a .npy of shape (n, 6, 250)"
         ) from error
-    if (
-        not isinstance(windows, np.ndarray)
-        or windows.ndim != 3
-        or windows.shape[1:] != (CHANNELS, WINDOW)
-        or not len(windows)
-    ):
+    if not isinstance(windows, np.ndarray) or windows.shape[1:] != (CHANNELS, WINDOW) or not len(windows):
         shape = getattr(windows, "shape", "an archive")
         raise ExportError(f"{path} holds {shape}; calibration windows are (n, 6, 250), accelerometer then gyroscope")
     if windows.dtype.kind not in "fiu" or not np.isfinite(windows).all():
@@ -112,3 +116,11 @@ def read_windows(path: Path) -> Array:
             f"{path}: the median acceleration is {gravity:.2f}; expected about 9.8 (m/s^2, gravity included)"
         )
     return windows.astype(np.float32)
+
+
+def _recorded_windows(path: Path) -> Array:
+    windows = [window.imu for recording in classyglass.read(path) for window in windows_of(recording, hop_seconds=5.0)]
+    if not windows:
+        raise ExportError(f"{path} holds no recording of 5 s or more; calibration needs windows")
+    spread = np.linspace(0, len(windows) - 1, min(MOST_WINDOWS, len(windows))).astype(int)
+    return np.stack([windows[index] for index in spread])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import jsonschema
@@ -22,10 +23,12 @@ from primus_models.checkpoint import load, released
 from primus_sdk.head import Head
 
 
-@pytest.fixture(autouse=True)
-def _few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _few_windows() -> Iterator[None]:
     """These tests are about the command; that 256 windows hold the bounds is shown by the tests of each format."""
-    monkeypatch.setattr(export_module, "PROVING_WINDOWS", 16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_module, "PROVING_WINDOWS", 16)
+        yield
 
 
 def run(*arguments: str | Path) -> Result:
@@ -152,7 +155,7 @@ def test_bad_input_is_one_line_on_stderr(tmp_path: Path) -> None:
     refused(run(tmp_path / "cut.safetensors", "--format", "onnx", "-o", tmp_path / "b"), "cut.safetensors")
     refused(run(tmp_path / "nowhere", "--format", "onnx", "-o", tmp_path / "b"), "no checkpoint file")
     refused(run("--format", "onyx", "-o", tmp_path / "b"), "onyx", "tflite")
-    refused(run("--format", "onnx", "--io", "int8", "-o", tmp_path / "b"), "tflite")
+    refused(run("--format", "onnx", "--io", "int8", "-o", tmp_path / "b"), "TFLite")
     refused(run("--format", "onnx", "--head", tmp_path / "nowhere", "-o", tmp_path / "b"), "nowhere")
     assert not (tmp_path / "b").exists()
 

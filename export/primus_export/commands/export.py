@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import click
-from primus_sdk.commands._cli import command
-
 from primus_export.export import Request, export
 from primus_export.formats import NAMES
 from primus_export.windows import read_windows
 from primus_models.checkpoint import load, released
+from primus_sdk.commands._cli import click, command
 from primus_sdk.head import Head
 
 PATH = click.Path(path_type=Path)
@@ -35,17 +33,33 @@ def _formats(_context: click.Context, _option: click.Parameter, values: tuple[st
 
 @command(epilog=EXAMPLES)
 @click.argument("checkpoint", required=False, type=PATH)
-@click.option("--format", "formats", multiple=True, required=True, callback=_formats, metavar="|".join(NAMES),
-              help="Give it several times, or a list with commas.")  # fmt: skip
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    required=True,
+    callback=_formats,
+    metavar="|".join(NAMES),
+    help="Give it several times, or a list with commas.",
+)
 @click.option("--fp32", "precision", flag_value="fp32", help="Weights as they are.")
 @click.option("--fp16", "precision", flag_value="fp16", help="Weights in half precision.")
 @click.option("--int8", "precision", flag_value="int8", default=True, help="Large matrices in 8 bits (the default).")
 @click.option("--int4", "precision", flag_value="int4", help="Large matrices in 4 bits, if the weights allow it.")
-@click.option("--io", type=click.Choice(["float32", "int8"]), default="float32", show_default=True,
-              help="int8: input, output and activations in integers, for microcontrollers and NPUs (TFLite).")  # fmt: skip
-@click.option("--calibration", type=PATH, metavar="DATA",
-              help="Windows (n, 6, 250) in m/s^2 and rad/s as .npy, or a ClassyGlass folder or archive, to quantize "
-                   "and prove on. Left out: a realistic set made from a seed.")  # fmt: skip
+@click.option(
+    "--io",
+    type=click.Choice(["float32", "int8"]),
+    default="float32",
+    show_default=True,
+    help="int8: input, output and activations in integers, for microcontrollers and NPUs (TFLite).",
+)
+@click.option(
+    "--calibration",
+    type=PATH,
+    metavar="DATA",
+    help="Windows (n, 6, 250) in m/s^2 and rad/s as .npy, or a ClassyGlass folder or archive, to quantize "
+    "and prove on. Left out: a realistic set made from a seed.",
+)
 @click.option("--head", type=PATH, help="A head (safetensors) to build in.")
 @click.option(
     "--min-cosine", type=click.FloatRange(-1, 1), help="Another bound for fp16, int8, int4; kept in the manifest."
@@ -53,11 +67,17 @@ def _formats(_context: click.Context, _option: click.Parameter, values: tuple[st
 @click.option(
     "--max-difference", type=click.FloatRange(0), help="Another bound for fp32, in units of the reference's RMS."
 )
-@click.option("--coreml-target", type=click.Choice(["ios15", "ios16", "ios17", "ios18"]), default="ios18", show_default=True,
-              help="ios18 has the GRU as one operation; older systems run a loop.")  # fmt: skip
+@click.option(
+    "--coreml-target",
+    type=click.Choice(["ios15", "ios16", "ios17", "ios18"]),
+    default="ios18",
+    show_default=True,
+    help="ios18 has the GRU as one operation; older systems run a loop.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
-@click.option("-o", "--output", required=True, type=PATH, metavar="DIR",
-              help="The bundle's folder, or a name ending in .zip.")  # fmt: skip
+@click.option(
+    "-o", "--output", required=True, type=PATH, metavar="DIR", help="The bundle's folder, or a name ending in .zip."
+)
 def main(
     checkpoint: Path | None,
     calibration: Path | None,
