@@ -1,0 +1,166 @@
+"""What a trial shows while it runs: a live table in a terminal, plain lines elsewhere, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._scores import Scores
+from primus_sdk.commands._trial import Step
+from primus_sdk.recordings import Recording
+
+_BESIDE = 52  # characters of a recording's line beside its timeline
+_PLAIN_WIDTH = 100  # where the output is no terminal
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is about to be streamed: the people calibrated on and streamed, by name, and the latter in words."""
+
+    dataset: str
+    runtime: str
+    known: Sequence[str]
+    unseen: Sequence[str]
+    whom: str
+    shots: int
+
+
+class View(Protocol):
+    """What a trial reports to."""
+
+    def begin(self, trial: Trial) -> None: ...
+    def open(self, recording: Recording) -> None: ...
+    def step(self, step: Step) -> None: ...
+    def close(self) -> None: ...
+    def summary(self, scores: Scores) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def view(as_json: bool, labels: Sequence[str]) -> View:
+    """The view that was asked for."""
+    return _Lines() if as_json else _Timelines(labels)
+
+
+class _Lines:
+    """One JSON object a line: `{"event": "begin" | "window" | "summary", ...}`."""
+
+    def begin(self, trial: Trial) -> None:
+        people = {"calibrated_on": list(trial.known), "streamed": list(trial.unseen), "unseen": trial.whom}
+        self._say("begin", {"dataset": trial.dataset, "runtime": trial.runtime, **people, "shots": trial.shots})
+
+    def open(self, recording: Recording) -> None:
+        """Nothing to say: each window names its recording."""
+
+    def step(self, step: Step) -> None:
+        self._say(
+            "window",
+            {
+                "recording": step.recording.name,
+                "user": step.recording.user,
+                "start_s": round(step.start_s, 3),
+                "true": step.recording.label,
+                "label": step.prediction.label,
+                "probability": round(step.prediction.probability, 4),
+                "coverage": step.window.quality.coverage,
+            },
+        )
+
+    def close(self) -> None:
+        """Nothing to say."""
+
+    def summary(self, scores: Scores) -> None:
+        f1 = dict(zip(scores.labels, (round(float(value), 4) for value in scores.f1), strict=True))
+        figures = {"accuracy": scores.accuracy, "macro_f1": scores.macro_f1, "chance": scores.chance}
+        rounded = {name: round(value, 4) for name, value in figures.items()}
+        self._say("summary", {"windows": scores.windows, **rounded, "f1": f1})
+
+    def _say(self, event: str, fields: dict[str, Any]) -> None:
+        click.echo(json.dumps({"event": event, **fields}))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to undo."""
+
+
+class _Timelines:
+    """A line for each recording, one letter for each moment: green where it was recognised, red where not."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self._letters = dict(zip(labels, string.ascii_uppercase + string.ascii_lowercase, strict=False))
+        self._console = need("rich.console").Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = _PLAIN_WIDTH
+        self._width = max(8, min(60, self._console.width - _BESIDE))
+        self._text = need("rich.text").Text
+        self._live = need("rich.live").Live(console=self._console, refresh_per_second=8, transient=True)
+        self._recording: Recording | None = None
+        self._whom = ""
+        self._steps: list[Step] = []
+
+    def begin(self, trial: Trial) -> None:
+        self._console.print(
+            f"[bold]{trial.dataset}[/bold] on {trial.runtime}: calibrated on {trial.shots} windows of "
+            f"{len(trial.known)} people, now streaming {trial.whom} ({', '.join(trial.unseen)})"
+        )
+        self._whom = trial.whom
+        self._console.print("  ".join(f"[bold]{letter}[/bold] {label}" for label, letter in self._letters.items()))
+        self._console.print()
+
+    def open(self, recording: Recording) -> None:
+        self._recording, self._steps = recording, []
+
+    def step(self, step: Step) -> None:
+        self._steps.append(step)
+        now = f"   now: {step.prediction.label} {step.prediction.probability:.0%}"
+        self._live.update(self._line() + self._text(now, style="bold"))
+
+    def close(self) -> None:
+        if self._steps:
+            self._live.update(self._text(""))
+            self._console.print(self._line())
+
+    def _line(self) -> Any:
+        assert self._recording is not None
+        line = self._text(f"user {self._recording.user:>2}  {self._recording.label:<24.24} ")
+        count = len(self._steps)
+        shown = [self._steps[i * count // min(count, self._width)] for i in range(min(count, self._width))]
+        for step in shown:
+            line.append(self._letters.get(step.prediction.label, "?"), style="green" if step.right else "bold red")
+        right = sum(step.right for step in self._steps)
+        line.append(" " * (self._width - len(shown)) + f" {right:4d}/{count:<4d} {right / count:4.0%}")
+        return line
+
+    def summary(self, scores: Scores) -> None:
+        table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD)
+        table.add_column("activity")
+        for name in ("windows", "recall", "precision", "F1"):
+            table.add_column(name, justify="right")
+        figures = zip(scores.recall, scores.precision, scores.f1, strict=True)
+        for label, count, values in zip(scores.labels, scores.confusion.sum(axis=1), figures, strict=True):
+            table.add_row(label, str(count), *(f"{value:.2f}" for value in values))
+        self._console.print(table)
+        self._console.print(
+            f"[bold]window accuracy {scores.accuracy:.1%}, macro-F1 {scores.macro_f1:.3f}[/bold] over {scores.windows} "
+            f"windows of {self._whom} (chance: {scores.chance:.1%})"
+        )
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)

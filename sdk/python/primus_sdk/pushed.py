@@ -1,0 +1,60 @@
+"""What is pushed into a stream, or asked of it, checked and brought to one form; each raises StreamError."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from primus_sdk.errors import StreamError
+
+_RATE_HZ = 50
+_LARGEST_TIME = 1 << 62
+
+
+def hop_points(seconds: float) -> int:
+    """The hop in steps of 20 ms."""
+    points = seconds * _RATE_HZ
+    if not (np.isfinite(points) and points > 0.5 and abs(points - round(points)) < 1e-6):
+        raise StreamError(f"the hop is {seconds} s; expected a multiple of 0.02 s, 0.02 or more")
+    return round(points)
+
+
+def rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
+    """The mount as a float64 (3, 3), once it is known to be a rotation."""
+    if mount is None:
+        return None
+    matrix = floats(mount)
+    # The negation catches NaN as well.
+    if matrix.shape != (3, 3) or not (np.abs(matrix @ matrix.T - np.eye(3)).max() < 1e-3 and np.linalg.det(matrix) > 0):
+        raise StreamError(
+            f"the mount is {matrix.tolist()}; expected a (3, 3) rotation: orthonormal rows, determinant +1"
+        )
+    return matrix
+
+
+def times(timestamps_ns: ArrayLike) -> NDArray[np.int64]:
+    """Timestamps as int64 (n,); one alone becomes an array of one."""
+    stamps = np.atleast_1d(np.asarray(timestamps_ns))
+    if stamps.ndim != 1 or (stamps.dtype.kind not in "iu" and stamps.size):
+        raise StreamError(
+            f"timestamps are {stamps.dtype} of the shape {stamps.shape}; expected whole nanoseconds as integers, (n,) "
+            "(a float has not the digits for nanoseconds since 1970)"
+        )
+    if stamps.size and not (int(stamps.min()) > -_LARGEST_TIME and int(stamps.max()) < _LARGEST_TIME):
+        raise StreamError(f"a timestamp lies outside of +-{_LARGEST_TIME} ns; are these nanoseconds?")
+    return stamps.astype(np.int64)
+
+
+def floats(values: Any) -> NDArray[np.float64]:
+    """Real numbers as a float64 array of any shape."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "iuf" and array.size:
+            raise StreamError(f"samples are of the type {array.dtype}; expected real numbers")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, StreamError):
+            raise
+        raise StreamError(f"samples are no array of numbers ({error})") from error
