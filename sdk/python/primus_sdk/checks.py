@@ -1,0 +1,133 @@
+"""What a window must be before it goes to the encoder, and what the encoder must give back."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from primus_sdk.bundle import Bundle
+from primus_sdk.errors import BundleError, RuntimeMismatchError, WindowError
+from primus_sdk.head import Head
+from primus_sdk.manifest import EMBEDDING_SIZE, WINDOW_SHAPE, Model
+from primus_sdk.runtimes import Runtime
+
+LEAST_ACCELERATION = 3.0
+"""m/s^2, mean size over a window: 5 s on a person average 9.8; 1 means g, near 0 that gravity was taken out."""
+MOST_ACCELERATION = 300.0
+"""m/s^2: 5 s above 30 g on average are in milli-g or raw counts."""
+MOST_ROTATION = 35.0
+"""rad/s, the median: the range of a wearable's gyroscope (2000 deg/s) ends there."""
+
+
+def checked_windows(windows: ArrayLike) -> tuple[NDArray[np.float32], bool]:
+    """Windows as `(n, 6, 250)` float32, and whether one alone was given.
+
+    Raises:
+        WindowError: another shape or type, NaN or infinity, or values that are not in m/s^2 with gravity and rad/s.
+    """
+    batch = _as_floats(windows)
+    single = batch.ndim == 2
+    if single:
+        batch = batch[np.newaxis]
+    if batch.ndim != 3 or batch.shape[1:] != WINDOW_SHAPE:
+        hint = "; it looks transposed" if batch.shape[-2:] == WINDOW_SHAPE[::-1] else ""
+        shape = batch.shape[1:] if single else batch.shape
+        raise WindowError(
+            f"a window is (6, 250), several are (n, 6, 250): acc x y z, gyro x y z at 50 Hz; got {shape}{hint}"
+        )
+    broken = np.array([not np.isfinite(window).all() for window in batch], np.bool_)
+    if broken.any():
+        raise WindowError(f"{_which(broken, single)} holds NaN or infinity; leave it out, or fill the gap")
+    _check_units(batch, single)
+    return batch, single
+
+
+def check_known_answer(bundle: Bundle, model: Model, runtime: Runtime, head: Head | None) -> None:
+    """Run the bundle's known answer once and hold the result against what was exported.
+
+    Raises:
+        RuntimeMismatchError: the runtime computes something else.
+        BundleError: the known answer is malformed, or does not fit the bundle's own head.
+    """
+    window, expected, probabilities = _known_answer(bundle)
+    if head is not None and probabilities is not None:
+        ours = head.probabilities(expected)
+        if ours.shape != probabilities.shape or not np.abs(ours - probabilities).max() <= 1e-3:
+            raise BundleError("the bundle's head does not give the known answer's probabilities: export it anew")
+    advice = (
+        f"{runtime.name} {runtime.version} computes something else than {model.path} says: its results cannot be "
+        "trusted here. Install another version of it, or name another runtime: primus_sdk.load(..., runtime=...)"
+    )
+    try:
+        found = runtime.run(window[np.newaxis])["embedding"]
+    except Exception as error:  # whatever the runtime's library raises on a model that it loaded and cannot run
+        raise RuntimeMismatchError(f"{advice} (the known answer failed: {str(error)[:200]})") from error
+    if found.shape != (1, EMBEDDING_SIZE) or not np.isfinite(found).all():
+        raise RuntimeMismatchError(f"{advice} (the known answer came out as NaN, or in shape {found.shape})")
+    a, b = found[0].astype(np.float64), expected.astype(np.float64)
+    sizes = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    cosine = float(a @ b) / max(sizes[0] * sizes[1], 1e-30)
+    # Written so that NaN fails.
+    if not (cosine >= model.known_answer_cosine and abs(sizes[0] / sizes[1] - 1) <= 0.02):
+        raise RuntimeMismatchError(
+            f"{advice} (cosine {cosine:.6f}, at least {model.known_answer_cosine} expected; "
+            f"size {sizes[0] / sizes[1]:.4f} of what it should be, 0.98 to 1.02 expected)"
+        )
+
+
+def _as_floats(windows: ArrayLike) -> NDArray[np.float32]:
+    try:
+        array = np.asarray(windows)
+    except ValueError as error:  # rows of different lengths
+        raise WindowError(f"a window is an array (6, 250); this cannot be made one ({error})") from error
+    if array.dtype.kind not in "fiu":
+        raise WindowError(f"a window holds numbers; got an array of {array.dtype}")
+    with np.errstate(over="ignore"):  # becomes infinity, which is reported as such
+        return array.astype(np.float32)
+
+
+def _check_units(batch: NDArray[np.float32], single: bool) -> None:
+    # In float64: a wild value must not overflow its square.
+    squares = batch.astype(np.float64) ** 2
+    acceleration = np.sqrt(squares[:, :3].sum(axis=1)).mean(axis=1)
+    rotation = np.median(np.sqrt(squares[:, 3:].sum(axis=1)), axis=1)
+    for wrong, words in (
+        (acceleration < LEAST_ACCELERATION, "looks like g, or gravity is missing"),
+        (acceleration > MOST_ACCELERATION, "looks like milli-g or raw counts"),
+    ):
+        if wrong.any():
+            size = acceleration[wrong.argmax()]
+            raise WindowError(
+                f"{_which(wrong, single)} has a mean acceleration of {size:.3g}, which {words}; "
+                "expected m/s^2 with gravity included (about 9.8 at rest)"
+            )
+    wrong = rotation > MOST_ROTATION
+    if wrong.any():
+        raise WindowError(
+            f"{_which(wrong, single)} has a median rotation rate of {rotation[wrong.argmax()]:.3g}, "
+            "which looks like deg/s; expected rad/s"
+        )
+
+
+def _which(wrong: NDArray[np.bool_], single: bool) -> str:
+    return "the window" if single else f"window {int(wrong.argmax())}"
+
+
+def _known_answer(
+    bundle: Bundle,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32] | None]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    name = bundle.manifest.known_answer
+    try:
+        tensors = load(bundle.files[name])
+    except (SafetensorError, ValueError, LookupError) as error:
+        raise BundleError(f"{name} cannot be read as safetensors ({error})") from error
+    for key, shape in (("imu", WINDOW_SHAPE), ("embedding", (EMBEDDING_SIZE,))):
+        tensor = tensors.get(key)
+        if tensor is None or tensor.shape != shape or tensor.dtype != np.float32:
+            raise BundleError(f"{name} lacks the tensor {key!r} of shape {shape} in float32")
+        if not (np.isfinite(tensor).all() and tensor.any()):
+            raise BundleError(f"{name}: {key} holds NaN, infinity, or nothing but zeros")
+    return tensors["imu"], tensors["embedding"], tensors.get("probabilities")

@@ -1,0 +1,224 @@
+"""The head: a linear classifier on the embedding, bound to one encoder."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from primus_sdk.errors import HeadError
+from primus_sdk.fields import Fields, parse_json
+from primus_sdk.files import safetensors_bytes, write_atomically
+from primus_sdk.manifest import EMBEDDING_SIZE
+
+FORMAT = "primus-head"
+SCHEMA_VERSION = 1
+_MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """probabilities = softmax((weight @ embedding + bias) / temperature).
+
+    labels: K names, all different, K at least 2. weight: `(K, 512)` float32. bias: `(K,)` float32.
+    temperature: above 0; 1 leaves the fit as it is. encoder_sha256: the encoder whose embeddings it reads.
+    counts: how many windows of each label it was fitted on. created: an ISO date.
+
+    Raises:
+        HeadError: a field is misshapen or not finite.
+    """
+
+    labels: tuple[str, ...]
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    encoder_sha256: str
+    temperature: float = 1.0
+    counts: Mapping[str, int] | None = None
+    created: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the fields, and keep arrays that nobody else can change."""
+        labels = tuple(self.labels)
+        _check_labels(labels)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "weight", _kept(self.weight, "weight", (len(labels), EMBEDDING_SIZE)))
+        object.__setattr__(self, "bias", _kept(self.bias, "bias", (len(labels),)))
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise HeadError(f"a head's temperature is {self.temperature}; expected a number above 0")
+        counts = dict(self.counts or {})
+        if not set(counts) <= set(labels):
+            raise HeadError(f"a head counts windows of {sorted(set(counts) - set(labels))}, not among its labels")
+        object.__setattr__(self, "counts", counts)
+        created = self.created or datetime.datetime.now(datetime.UTC).date().isoformat()
+        _check_date(created)
+        object.__setattr__(self, "created", created)
+
+    def probabilities(self, embeddings: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities in the order of `labels`: `(512,)` gives `(K,)`, `(n, 512)` gives `(n, K)`; rows sum to 1.
+
+        Raises:
+            HeadError: the embeddings have another shape.
+        """
+        x = np.asarray(embeddings, np.float64)
+        if x.ndim not in (1, 2) or x.shape[-1] != EMBEDDING_SIZE:
+            raise HeadError(f"a head reads embeddings (512,) or (n, 512); these have shape {x.shape}")
+        logits = (x @ self.weight.astype(np.float64).T + self.bias) / self.temperature
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
+        return result
+
+    def check_encoder(self, encoder_sha256: str) -> None:
+        """Refuse to be used on another encoder's embeddings.
+
+        Raises:
+            HeadError: the head was fitted on another encoder.
+        """
+        if self.encoder_sha256 != encoder_sha256:
+            raise HeadError(
+                f"the head was fitted on encoder {self.encoder_sha256[:12]}, this one is {encoder_sha256[:12]}: "
+                "calibrate anew, or take the encoder that it was fitted on"
+            )
+
+    def to_bytes(self) -> bytes:
+        """The head as safetensors, with its own sha256 in the metadata."""
+        tensors = {"bias": self.bias, "weight": self.weight}
+        metadata = {
+            "format": FORMAT,
+            "schema_version": str(SCHEMA_VERSION),
+            # In ASCII: the file then holds one spelling of each letter only, and no flipped bit can mean the same.
+            "labels": json.dumps(self.labels),
+            "temperature": repr(float(self.temperature)),
+            "encoder_sha256": self.encoder_sha256,
+            "counts": json.dumps(self.counts, sort_keys=True),
+            "created": self.created,
+        }
+        return safetensors_bytes(tensors, {**metadata, "sha256": content_sha256(tensors, metadata)})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the head, whole or not at all.
+
+        Raises:
+            OutputError: the file cannot be written; what stood there is untouched.
+        """
+        write_atomically(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Head:
+        """Read a head.
+
+        Raises:
+            HeadError: nothing there, no head, of a newer schema, truncated, or altered in any bit.
+        """
+        path = Path(path)
+        try:
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise HeadError(f"cannot read a head from {path}: {error.strerror or error}") from error
+        try:
+            return cls.from_bytes(content)
+        except HeadError as error:
+            raise HeadError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Head:
+        """Read a head from the bytes of its file.
+
+        Raises:
+            HeadError: no head, of a newer schema, truncated, or altered in any bit.
+        """
+        tensors, metadata = _unpack(content)
+        if metadata.get("format") != FORMAT:
+            raise HeadError(f"this is no PRIMUS head: its metadata lacks format={FORMAT!r}")
+        if metadata.get("schema_version") != str(SCHEMA_VERSION):
+            raise HeadError(
+                f"the head has schema {metadata.get('schema_version')!r}, this version reads {SCHEMA_VERSION}: "
+                "upgrade primus-imu"
+            )
+        stated = metadata.pop("sha256", "")
+        if stated != content_sha256(tensors, metadata):
+            raise HeadError("the head was altered: its sha256 does not fit its content; take a copy that is whole")
+        fields = Fields(metadata, "the head's metadata", HeadError)
+        labels = Fields(parse_json(fields["labels"].text().encode(), "labels", HeadError), "labels", HeadError)
+        counts = Fields(parse_json(fields["counts"].text().encode(), "counts", HeadError), "counts", HeadError)
+        return cls(
+            labels=tuple(label.text() for label in labels.elements()),
+            weight=tensors["weight"],
+            bias=tensors["bias"],
+            encoder_sha256=fields["encoder_sha256"].text(),
+            temperature=_temperature(fields["temperature"].text()),
+            counts={label: count.integer(least=0) for label, count in counts.items()},
+            created=fields["created"].text(),
+        )
+
+
+def content_sha256(tensors: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, str]) -> str:
+    """The hash that a head's metadata carries as `sha256`.
+
+    Over the metadata without it, as JSON with sorted keys and no spaces, in UTF-8; then for each tensor, by name: a
+    zero byte, name, a zero byte, shape as `[2,512]`, a zero byte, the little-endian float32.
+    """
+    text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        shape = json.dumps(tensors[name].shape, separators=(",", ":"))
+        digest.update(f"\0{name}\0{shape}\0".encode())
+        digest.update(np.ascontiguousarray(tensors[name], "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _unpack(content: bytes) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    if len(content) > _MAX_BYTES:
+        raise HeadError(f"the file is larger than any head ({_MAX_BYTES >> 20} MiB)")
+    try:
+        tensors = load(content)
+        # The library gives metadata from files only; the header of bytes it has just checked is safe to read.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, LookupError, RecursionError) as error:
+        raise HeadError(f"this is no head, or not a whole one ({error})") from error
+    if set(tensors) != {"weight", "bias"} or any(tensor.dtype != np.float32 for tensor in tensors.values()):
+        raise HeadError(f"a head holds weight and bias in float32; this file holds {sorted(tensors)}")
+    metadata = header.get("__metadata__") or {}
+    return tensors, dict(metadata)
+
+
+def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    kept = np.array(array, np.float32)
+    if kept.shape != shape:
+        raise HeadError(f"a head's {name} has shape {kept.shape}; its labels ask for {shape}")
+    if not np.isfinite(kept).all():
+        raise HeadError(f"a head's {name} holds NaN or infinity")
+    kept.flags.writeable = False
+    return kept
+
+
+def _check_labels(labels: tuple[str, ...]) -> None:
+    if not all(isinstance(label, str) and label for label in labels):
+        raise HeadError("a head's labels are texts, none empty")
+    if len(labels) < 2 or len(set(labels)) != len(labels):
+        raise HeadError(f"a head has at least two labels, all different; these are {list(labels)[:20]}")
+
+
+def _check_date(text: str) -> None:
+    try:
+        datetime.date.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise HeadError(f"a head's date is {text!r}; expected one like 2026-01-31") from error
+
+
+def _temperature(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise HeadError(f"a head's temperature is {text!r}; expected a number") from error

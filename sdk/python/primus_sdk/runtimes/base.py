@@ -1,0 +1,115 @@
+"""What a runtime is to the SDK: something that runs one model file of a bundle."""
+
+from __future__ import annotations
+
+import abc
+import sys
+import threading
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from primus_sdk.errors import ClosedError
+from primus_sdk.manifest import Model, Quantization
+
+
+class Runtime(Protocol):
+    """A model, loaded and ready to run.
+
+    `run` may be called from several threads, and `close` at any time: a call under way ends as it would have, every
+    later one raises ClosedError.
+    """
+
+    name: str
+    """As in `load(runtime=...)`: `onnxruntime`, `litert`, `tflite-runtime`, `tensorflow`, `coreml`."""
+    version: str
+    """The version of the library that runs the model."""
+
+    def run(self, windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """The model's outputs by name, each `(n, ...)` float32, for windows `(n, 6, 250)`, m/s^2 and rad/s, n >= 1.
+
+        A window run alone gives the same bits each time; among others it may differ, see `Recogniser.embed`.
+
+        Raises:
+            ClosedError: the runtime was closed.
+        """
+
+    def close(self) -> None:
+        """Give the model's memory back; a second call does nothing."""
+
+
+class OneAtATime(abc.ABC):
+    """A runtime whose library runs one window at a time, on one thread at a time."""
+
+    name: str
+    version: str
+
+    def __init__(self, model: Model) -> None:
+        """A subclass loads `model` and calls this last: until then there is nothing to close."""
+        self._model = model
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def run(self, windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """See `Runtime.run`."""
+        by = self._model.input_quantization
+        inputs: NDArray[Any] = quantized(windows, by) if by else windows
+        rows = [self._locked(window[np.newaxis]) for window in inputs]
+        return {
+            name: dequantized(np.concatenate([row[name] for row in rows]), self._model.output_quantization.get(name))
+            for name in self._model.outputs
+        }
+
+    def close(self) -> None:
+        """See `Runtime.close`."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._release()
+
+    @abc.abstractmethod
+    def _run_one(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The outputs `(1, ...)` for one window `(1, 6, 250)`; called under the lock."""
+
+    @abc.abstractmethod
+    def _release(self) -> None:
+        """Give the memory back; called once, under the lock."""
+
+    def _locked(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        with self._lock:
+            if self._closed:
+                raise closed()
+            return self._run_one(window)
+
+
+def quantized(windows: NDArray[np.float32], by: Quantization) -> NDArray[np.int8]:
+    """Windows `(n, 6, 250)` in the integers that an int8 input takes; beyond the range they saturate."""
+    scale = np.asarray(by.scale, np.float32).reshape(-1, 1)
+    integers: NDArray[np.int8] = np.clip(np.rint(windows / scale) + by.zero_point, -128, 127).astype(np.int8)
+    return integers
+
+
+def dequantized(output: NDArray[Any], by: Quantization | None) -> NDArray[np.float32]:
+    """An output in float32, whether the model gave it so or in integers."""
+    if by is None:
+        return output.astype(np.float32, copy=False)
+    return (output.astype(np.float32) - by.zero_point) * np.float32(by.scale[0])
+
+
+def closed() -> ClosedError:
+    """The error for a call after `close`."""
+    return ClosedError("the recogniser was closed; load the bundle again")
+
+
+def library_version(module: str, distribution: str) -> str:
+    """The version a library gives itself if it is loaded, else that of its distribution, else `unknown`."""
+    stated = getattr(sys.modules.get(module), "__version__", None)
+    if stated:
+        return str(stated)
+    from importlib import metadata  # here, since it costs more than the rest of the SDK's import
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

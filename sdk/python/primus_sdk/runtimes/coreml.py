@@ -1,0 +1,41 @@
+"""Core ML, through coremltools: macOS only."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from primus_sdk.manifest import Model
+from primus_sdk.runtimes.base import OneAtATime, library_version
+
+
+class CoreMLRuntime(OneAtATime):
+    """One compiled model, on whatever the device has."""
+
+    name = "coreml"
+
+    def __init__(self, model: Model, files: dict[str, bytes]) -> None:
+        """Load the model; `files` holds every file of its package."""
+        import coremltools
+
+        self.version = library_version("coremltools", "coremltools")
+        # Core ML reads from folders only: a private one (mode 700), which goes with the runtime.
+        self._folder = tempfile.TemporaryDirectory(prefix="primus-")
+        for path, content in files.items():
+            file = Path(self._folder.name, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        self._compiled: Any = coremltools.models.MLModel(str(Path(self._folder.name, model.path)))
+        super().__init__(model)
+
+    def _run_one(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        results = self._compiled.predict({"imu": window})
+        return {name: np.asarray(results[name]).reshape(1, -1) for name in self._model.outputs}
+
+    def _release(self) -> None:
+        self._compiled = None
+        self._folder.cleanup()

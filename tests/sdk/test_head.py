@@ -1,0 +1,157 @@
+"""A head is read as it was written, or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from primus_sdk import Head, HeadError, OutputError, PrimusError
+from primus_sdk.head import content_sha256
+
+LABELS = ("walking", "résumé ☕", 'a\u0001b\\"c')
+
+
+def made_head(**changes: Any) -> Head:
+    rng = np.random.default_rng(0)
+    fields: dict[str, Any] = {
+        "labels": LABELS,
+        "weight": rng.normal(0, 0.1, (3, 512)),
+        "bias": rng.normal(0, 1, 3),
+        "encoder_sha256": "ab" * 32,
+        "temperature": 1.7,
+        "counts": {"walking": 3, LABELS[2]: 0},
+        "created": "2026-01-31",
+    }
+    return Head(**(fields | changes))
+
+
+def rewritten(content: bytes, **changes: str) -> bytes:
+    """The file with other metadata, its own hash made to fit: what only the checks after the hash can refuse."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = {key: value for key, value in (header["__metadata__"] | changes).items() if key != "sha256"}
+    tensors = load(content)
+    return save(tensors, metadata | {"sha256": content_sha256(tensors, metadata)})
+
+
+def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    head = made_head()
+    head.save(tmp_path / "head.safetensors")
+    back = Head.load(str(tmp_path / "head.safetensors"))
+    for name in ("labels", "temperature", "encoder_sha256", "counts", "created"):
+        assert getattr(back, name) == getattr(head, name)
+    assert np.array_equal(back.weight, head.weight)
+    assert np.array_equal(back.bias, head.bias)
+    assert [path.name for path in tmp_path.iterdir()] == ["head.safetensors"], "no temporary file is left"
+
+
+def test_probabilities_are_a_softmax_with_temperature() -> None:
+    head, embeddings = made_head(), np.random.default_rng(1).normal(size=(5, 512))
+    logits = (
+        np.array([[(w * e).sum() + b for w, b in zip(head.weight, head.bias, strict=True)] for e in embeddings]) / 1.7
+    )
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.allclose(head.probabilities(embeddings), expected, rtol=1e-9)
+    assert np.allclose(head.probabilities(embeddings[0]), expected[0], rtol=1e-9)
+    assert np.allclose(head.probabilities(embeddings * 1e6).sum(axis=1), 1)
+    assert head.probabilities(np.empty((0, 512))).shape == (0, 3)
+    for wrong in (np.zeros(511), np.zeros((2, 2, 512)), np.float32(1)):
+        with pytest.raises(HeadError, match="embeddings"):
+            head.probabilities(wrong)
+
+
+def test_every_flipped_bit_is_refused() -> None:
+    content = Head(("a", "é"), np.ones((2, 512)), np.zeros(2), "ab" * 32, created="2026-01-31").to_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    rng = np.random.default_rng(0)
+    bits = [*range(8 * header), *(8 * header + rng.choice(8 * (len(content) - header), 2000, replace=False))]
+    for bit in bits:
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << int(bit % 8)
+        with pytest.raises(HeadError):
+            Head.from_bytes(bytes(changed))
+
+
+def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    content = made_head().to_bytes()
+    for kept in [*range(0, len(content), 61), len(content) - 1]:
+        with pytest.raises(HeadError):
+            Head.from_bytes(content[:kept])
+    foreign = (
+        b"text",
+        content + b"\0",
+        save({"weight": np.zeros((2, 512), np.float32)}),
+        save({"weight": np.zeros((2, 512)), "bias": np.zeros(2)}),
+        save({"weight": np.zeros((2, 512), np.float32), "bias": np.zeros(2, np.float32)}),
+    )
+    for wrong in foreign:
+        with pytest.raises(HeadError):
+            Head.from_bytes(wrong)
+    with pytest.raises(HeadError, match="cannot read a head from"):
+        Head.load(tmp_path / "nothing")
+    with pytest.raises(HeadError, match="cannot read a head from"):
+        Head.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "primus-checkpoint"}, "no PRIMUS head"),
+        ({"schema_version": "2"}, "upgrade primus-imu"),
+        ({"labels": '["a", "a", "b"]'}, "all different"),
+        ({"labels": '["a", "b"]'}, "shape"),
+        ({"labels": '["a", "b", 3]'}, "expected a text"),
+        ({"labels": '{"a": 1}'}, "expected a list"),
+        ({"labels": "[" * 50_000}, "not JSON"),
+        ({"temperature": "0"}, "above 0"),
+        ({"temperature": "nan"}, "above 0"),
+        ({"temperature": "warm"}, "expected a number"),
+        ({"counts": '{"flying": 3}'}, "flying"),
+        ({"counts": '{"walking": -1}'}, "at least 0"),
+        ({"created": "yesterday"}, "yesterday"),
+        ({"encoder_sha256": ""}, "encoder_sha256"),
+    ],
+)
+def test_wrong_metadata_is_named(changes: dict[str, str], message: str) -> None:
+    with pytest.raises(HeadError, match=message):
+        Head.from_bytes(rewritten(made_head().to_bytes(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ("one",), "weight": np.zeros((1, 512)), "bias": np.zeros(1)}, "at least two"),
+        ({"labels": ("a", "", "c")}, "none empty"),
+        ({"weight": np.zeros((3, 511))}, r"\(3, 512\)"),
+        ({"bias": np.zeros(4)}, r"\(3,\)"),
+        ({"bias": np.array([0, np.nan, 0])}, "NaN"),
+        ({"temperature": -1.0}, "above 0"),
+        ({"temperature": float("inf")}, "above 0"),
+    ],
+)
+def test_a_head_cannot_be_made_wrong(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(HeadError, match=message):
+        made_head(**changes)
+
+
+def test_a_head_cannot_be_changed() -> None:
+    weight = np.zeros((3, 512), np.float32)
+    head = made_head(weight=weight)
+    weight[:] = 1
+    assert not head.weight.any()
+    with pytest.raises(ValueError, match="read-only"):
+        head.weight[0, 0] = 1
+
+
+def test_a_head_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    for path in (tmp_path / "missing" / "head", tmp_path / "taken"):
+        with pytest.raises(OutputError) as raised:
+            made_head().save(path)
+        assert isinstance(raised.value, OSError)
+        assert isinstance(raised.value, PrimusError)
+    assert list(tmp_path.iterdir()) == [tmp_path / "taken"]
