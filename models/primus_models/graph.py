@@ -215,10 +215,8 @@ class Graph:
 
         W `(K, 512)`, b `(K,)`.
         """
-        steps = (
-            Linear(EMBEDDING, "logits", np.float32(weight / temperature), np.float32(bias / temperature)),
-            Softmax("logits", PROBABILITIES),
-        )
+        tempered = (weight / temperature).astype(np.float32), (bias / temperature).astype(np.float32)
+        steps = (Linear(EMBEDDING, "logits", *tempered), Softmax("logits", PROBABILITIES))
         return replace(self, steps=self.steps + steps, outputs=(*self.outputs, PROBABILITIES))
 
 
@@ -233,7 +231,8 @@ def inputs_of(step: Step) -> tuple[str, ...]:
 
 def conv_length(length: int, step: Conv1d) -> int:
     """Positions that come out of a convolution over `length` positions."""
-    return (length + 2 * step.padding - step.dilation * (step.weight.shape[2] - 1) - 1) // step.stride + 1
+    span = step.dilation * (int(step.weight.shape[2]) - 1) + 1
+    return (length + 2 * step.padding - span) // step.stride + 1
 
 
 def adaptive_pool_matrix(length: int, size: int) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -27,7 +29,8 @@ from primus_models.graph import (
     adaptive_pool_matrix,
 )  # fmt: skip
 
-Values = dict[str, NDArray[np.float64]]
+Value: TypeAlias = NDArray[np.float64]
+Values: TypeAlias = dict[str, Value]
 
 
 def run(graph: Graph, windows: Array) -> dict[str, Array]:
@@ -47,7 +50,7 @@ def run_all(graph: Graph, windows: Array) -> Values:
     return values
 
 
-def _apply(step: Step, values: Values) -> NDArray[np.float64]:
+def _apply(step: Step, values: Values) -> Value:
     match step:
         case GroupNorm():
             return _group_norm(step, values[step.x])
@@ -56,7 +59,9 @@ def _apply(step: Step, values: Values) -> NDArray[np.float64]:
         case MaxPool1d():
             x = values[step.x]
             kept = x.shape[2] // step.kernel
-            return x[:, :, : kept * step.kernel].reshape(*x.shape[:2], kept, step.kernel).max(axis=3)
+            bins: Value = x[:, :, : kept * step.kernel].reshape(*x.shape[:2], kept, step.kernel)
+            pooled: Value = bins.max(axis=3)
+            return pooled
         case AdaptiveAvgPool1d():
             x = values[step.x]
             return x @ adaptive_pool_matrix(x.shape[2], step.size)
@@ -71,7 +76,8 @@ def _apply(step: Step, values: Values) -> NDArray[np.float64]:
             return _binary(step, values)
         case Reduce():
             x = values[step.x]
-            return x.mean(axis=step.axis + 1) if step.op == "mean" else x.max(axis=step.axis + 1)
+            reduced: Value = x.mean(axis=step.axis + 1) if step.op == "mean" else x.max(axis=step.axis + 1)
+            return reduced
         case Concat():
             return np.concatenate([values[name] for name in step.xs], axis=step.axis + 1)
         case Slice():
@@ -82,33 +88,34 @@ def _apply(step: Step, values: Values) -> NDArray[np.float64]:
         case Softmax():
             x = values[step.x]
             e = np.exp(x - x.max(axis=-1, keepdims=True))
-            softmax: NDArray[np.float64] = e / e.sum(axis=-1, keepdims=True)
+            softmax: Value = e / e.sum(axis=-1, keepdims=True)
             return softmax
 
 
-def _group_norm(step: GroupNorm, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _group_norm(step: GroupNorm, x: Value) -> Value:
     grouped = x.reshape(len(x), step.groups, -1)
     mean, var = grouped.mean(axis=2, keepdims=True), grouped.var(axis=2, keepdims=True)
     normed = ((grouped - mean) / np.sqrt(var + step.eps)).reshape(x.shape)
     per_channel = (-1,) + (1,) * (x.ndim - 2)
-    return normed * step.weight.reshape(per_channel) + step.bias.reshape(per_channel)
+    scaled: Value = normed * step.weight.reshape(per_channel) + step.bias.reshape(per_channel)
+    return scaled
 
 
-def _conv(step: Conv1d, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _conv(step: Conv1d, x: Value) -> Value:
     kernel = step.weight.shape[2]
     padded = np.pad(x, ((0, 0), (0, 0), (step.padding, step.padding)))
     spans = sliding_window_view(padded, step.dilation * (kernel - 1) + 1, axis=2)
     taps = spans[:, :, :: step.stride, :: step.dilation]  # (n, I, T_out, K)
-    y: NDArray[np.float64] = np.einsum("nitk,oik->not", taps, step.weight.astype(np.float64), optimize=True)
+    y: Value = np.einsum("nitk,oik->not", taps, step.weight.astype(np.float64), optimize=True)
     return y if step.bias is None else y + step.bias[:, None]
 
 
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    half: NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * x))  # does not overflow
+def _sigmoid(x: Value) -> Value:
+    half: Value = 0.5 * (1 + np.tanh(0.5 * x))  # does not overflow
     return half
 
 
-def gru_states(step: GRU, x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def gru_states(step: GRU, x: Value) -> list[Value]:
     """The states of a GRU for its input `(n, steps, I)`: the zeros that it starts from, then one `(n, H)` a step."""
     inputs = x @ step.weight_ih.T.astype(np.float64) + step.bias_ih
     recurrent = step.weight_hh.T.astype(np.float64)
@@ -123,25 +130,25 @@ def gru_states(step: GRU, x: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return states
 
 
-def _binary(step: Binary, values: Values) -> NDArray[np.float64]:
+def _binary(step: Binary, values: Values) -> Value:
     a = values[step.a]
     b = values[step.b] if isinstance(step.b, str) else step.b.astype(np.float64)[np.newaxis]
     rank = max(a.ndim, b.ndim)
     # Shapes broadcast per window, last axes aligned: a value of lower rank grows behind the windows' axis.
     a, b = (x.reshape(len(x), *(1,) * (rank - x.ndim), *x.shape[1:]) for x in (a, b))
     ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
-    result: NDArray[np.float64] = ufunc[step.op](a, b)
+    result: Value = ufunc[step.op](a, b)
     return result
 
 
-def _unary(step: Unary, x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _unary(step: Unary, x: Value) -> Value:
     match step.op:
         case "relu":
             return np.maximum(x, 0)
         case "gelu":
             from scipy.special import erf
 
-            gelu: NDArray[np.float64] = 0.5 * x * (1 + erf(x / np.sqrt(2)))
+            gelu: Value = 0.5 * x * (1 + erf(x / np.sqrt(2)))
             return gelu
         case "tanh":
             return np.tanh(x)

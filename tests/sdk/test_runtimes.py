@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from safetensors.numpy import save
 
 import primus_sdk
 from primus_sdk import BundleError, ClosedError, RuntimeMismatchError, RuntimeUnavailableError
 from primus_sdk.manifest import Quantization
+from primus_sdk.quantization import dequantized, stretched
 from primus_sdk.runtimes import NAMES
-from primus_sdk.runtimes.base import dequantized, quantized
 
 
 @pytest.fixture(scope="module")
@@ -170,56 +170,29 @@ def test_a_model_of_one_window_at_a_time_takes_several(made: SimpleNamespace, tm
         assert np.abs(recogniser.embed(windows) - made.reference(windows)).max() < 1e-5
 
 
-def test_an_int8_input_and_output_are_converted(made: SimpleNamespace, tmp_path: Path) -> None:
-    scale = np.array([0.2, 0.2, 0.2, 0.05, 0.05, 0.05], np.float32)
-    nodes = [
-        helper.make_node("Cast", ["imu"], ["integers"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["integers", "zero"], ["centred"]),
-        helper.make_node("Mul", ["centred", "scale"], ["real"]),
-        helper.make_node("Reshape", ["real", "shape"], ["parts"]),
-        helper.make_node("ReduceMean", ["parts"], ["means"], axes=[2], keepdims=0),
-        helper.make_node("MatMul", ["means", "weights"], ["linear"]),
-        helper.make_node("Tanh", ["linear"], ["float"]),
-        helper.make_node("QuantizeLinear", ["float", "out_scale", "out_zero"], ["embedding"]),
-    ]
-    constants = {
-        "zero": np.float32(3),
-        "scale": scale.reshape(6, 1),
-        "shape": np.array([-1, 60, 25], np.int64),
-        "weights": made.weights(),
-        "out_scale": np.float32(1 / 100),
-        "out_zero": np.int8(-5),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "integers",
-        [helper.make_tensor_value_info("imu", TensorProto.INT8, ["batch", 6, 250])],
-        [helper.make_tensor_value_info("embedding", TensorProto.INT8, ["batch", 512])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    entry = made.model_entry(
-        io="int8",
-        precision="int8",
-        known_answer_cosine=0.99,
-        input_quantization={"scale": scale.tolist(), "zero_point": 3},
-        output_quantization={"embedding": {"scale": 0.01, "zero_point": -5}},
-    )
-    path = made.folder(tmp_path, made.files([entry], {"encoder.onnx": model.SerializeToString()}))
+def test_each_sensor_of_each_window_is_stretched_over_its_own_range(made: SimpleNamespace) -> None:
     windows = made.windows(3)
-    with primus_sdk.load(path) as recogniser:
-        assert np.abs(recogniser.embed(windows) - made.reference(windows)).max() < 0.02
-
-
-def test_quantizing_rounds_saturates_and_comes_back() -> None:
-    by = Quantization((0.5, 1, 1, 1, 1, 1), 10)
-    window = np.zeros((1, 6, 2), np.float32)
-    window[0, 0] = 1.3, -1e9
-    integers = quantized(window, by)
+    integers = stretched(windows)
     assert integers.dtype == np.int8
-    assert integers[0, :2].tolist() == [[13, -128], [10, 10]]
-    assert dequantized(integers[0, 1:], Quantization((2.0,), 10)).tolist() == np.zeros((5, 2)).tolist()
-    assert dequantized(np.array([13], np.int8), Quantization((2.0,), 10)).tolist() == [6.0]
+    assert integers.shape == windows.shape
+    for sensor in (slice(0, 3), slice(3, 6)):
+        part = integers[:, sensor].reshape(3, -1)
+        assert part.min(axis=1).tolist() == [-127] * 3
+        assert part.max(axis=1).tolist() == [127] * 3
+    np.testing.assert_array_equal(stretched(windows[1:2])[0], integers[1])  # whatever its neighbours are
+    np.testing.assert_array_equal(stretched(windows * np.float32(4)), integers)
+    assert stretched(windows, peak=63).max() == 63
+
+
+def test_a_sensor_that_stands_still_is_stretched_to_zeros() -> None:
+    window = np.zeros((1, 6, 250), np.float32)
+    window[0, :3] = 9.81
+    assert not stretched(window).any()
+
+
+def test_integers_come_back_as_numbers() -> None:
+    assert dequantized(np.array([13, -128], np.int8), Quantization(2.0, 10)).tolist() == [6.0, -276.0]
+    assert dequantized(np.array([1.5]), None).dtype == np.float32
 
 
 def test_litert_serves_many_threads_and_closes_under_them(two: SimpleNamespace, made: SimpleNamespace) -> None:
@@ -255,8 +228,9 @@ def test_coreml_gets_the_package_in_a_private_folder_that_goes(
     seen: dict[str, Any] = {}
 
     class MLModel:
-        def __init__(self, path: str) -> None:
+        def __init__(self, path: str, compute_units: str) -> None:
             folder = Path(path)
+            seen["units"] = compute_units
             seen["mode"] = stat.S_IMODE(folder.parent.stat().st_mode)
             seen["files"] = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
             seen["folder"] = folder
@@ -266,6 +240,7 @@ def test_coreml_gets_the_package_in_a_private_folder_that_goes(
 
     fake = ModelType()
     fake.models.MLModel = MLModel
+    fake.ComputeUnit = SimpleNamespace(CPU_ONLY="cpu")  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "coremltools", fake)
     monkeypatch.setattr("primus_sdk.runtimes.sys", SimpleNamespace(platform="darwin"))
     contents = {"encoder.mlpackage/Manifest.json": b"{}", "encoder.mlpackage/Data/weights/weight.bin": b"1"}
@@ -274,6 +249,7 @@ def test_coreml_gets_the_package_in_a_private_folder_that_goes(
     windows = made.windows(3)
     with primus_sdk.load(path) as recogniser:
         assert recogniser.runtime == "coreml 9.9"
+        assert seen["units"] == "cpu"
         assert np.abs(recogniser.embed(windows) - made.reference(windows)).max() < 1e-6
         assert seen["mode"] == 0o700
         assert seen["files"] == {"Manifest.json", "Data/weights/weight.bin"}

@@ -38,10 +38,17 @@ ModelFormat: TypeAlias = Literal["onnx", "tflite", "coreml"]
 
 
 @dataclass(frozen=True)
-class Quantization:
-    """real = (integer - zero_point) * scale; the input's scale may be one for each of the six channels."""
+class Stretch:
+    """How a window becomes integers: each sensor of each window over its own range, -peak to peak."""
 
-    scale: tuple[float, ...]
+    peak: int
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How integers become an output: real = (integer - zero_point) * scale."""
+
+    scale: float
     zero_point: int
 
 
@@ -55,7 +62,7 @@ class Model:
     io: Literal["float32", "int8"]
     outputs: tuple[str, ...]
     oldest_runtime: Mapping[str, str]
-    input_quantization: Quantization | None
+    input_quantization: Stretch | None
     output_quantization: Mapping[str, Quantization]
     known_answer_cosine: float
     parity: Mapping[str, Any]
@@ -173,8 +180,8 @@ def _model(fields: Fields) -> Model:
         io=fields["io"].choice("float32", "int8"),
         outputs=outputs,
         oldest_runtime={name: version.text() for name, version in fields["oldest_runtime"].items()},
-        input_quantization=_quantization(source, (1, 6)) if source else None,
-        output_quantization={n: _quantization(q, (1,)) for n, q in targets.items()} if targets else {},
+        input_quantization=_stretch(source) if source else None,
+        output_quantization={n: _quantization(q) for n, q in targets.items()} if targets else {},
         known_answer_cosine=cosine,
         parity=fields["parity"].mapping(),
     )
@@ -183,16 +190,23 @@ def _model(fields: Fields) -> Model:
     return model
 
 
-def _quantization(fields: Fields, sizes: tuple[int, ...]) -> Quantization:
-    scale = fields["scale"]
-    one = isinstance(scale.plain(), (int, float))
-    scales = (scale.number(),) if one else tuple(element.number() for element in scale.elements())
+def _stretch(fields: Fields) -> Stretch:
+    fields["kind"].choice("stretch")
+    fields["zero_point"].choice(0)
+    peak = fields["peak"].integer(least=1)
+    if peak > 127:
+        raise fields["peak"].fail("a whole number from 1 to 127")
+    return Stretch(peak)
+
+
+def _quantization(fields: Fields) -> Quantization:
+    scale = fields["scale"].number()
+    if not scale > 0:
+        raise fields["scale"].fail("a positive number")
     zero_point = fields["zero_point"].integer(least=-128)
-    if len(scales) not in sizes or not all(value > 0 for value in scales):
-        raise scale.fail(f"{' or '.join(map(str, sizes))} positive numbers")
     if zero_point > 127:
         raise fields["zero_point"].fail("a whole number from -128 to 127")
-    return Quantization(scales, zero_point)
+    return Quantization(scale, zero_point)
 
 
 def _files(fields: Fields) -> dict[str, FileEntry]:

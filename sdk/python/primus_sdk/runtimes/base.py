@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.errors import ClosedError
-from primus_sdk.manifest import Model, Quantization
+from primus_sdk.manifest import Model
+from primus_sdk.quantization import dequantized, stretched
 
 
 class Runtime(Protocol):
@@ -54,7 +55,7 @@ class OneAtATime(abc.ABC):
     def run(self, windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """See `Runtime.run`."""
         by = self._model.input_quantization
-        inputs: NDArray[Any] = quantized(windows, by) if by else windows
+        inputs: NDArray[Any] = stretched(windows, by.peak) if by else windows
         rows = [self._locked(window[np.newaxis]) for window in inputs]
         return {
             name: dequantized(np.concatenate([row[name] for row in rows]), self._model.output_quantization.get(name))
@@ -81,20 +82,6 @@ class OneAtATime(abc.ABC):
             if self._closed:
                 raise closed()
             return self._run_one(window)
-
-
-def quantized(windows: NDArray[np.float32], by: Quantization) -> NDArray[np.int8]:
-    """Windows `(n, 6, 250)` in the integers that an int8 input takes; beyond the range they saturate."""
-    scale = np.asarray(by.scale, np.float32).reshape(-1, 1)
-    integers: NDArray[np.int8] = np.clip(np.rint(windows / scale) + by.zero_point, -128, 127).astype(np.int8)
-    return integers
-
-
-def dequantized(output: NDArray[Any], by: Quantization | None) -> NDArray[np.float32]:
-    """An output in float32, whether the model gave it so or in integers."""
-    if by is None:
-        return output.astype(np.float32, copy=False)
-    return (output.astype(np.float32) - by.zero_point) * np.float32(by.scale[0])
 
 
 def closed() -> ClosedError:

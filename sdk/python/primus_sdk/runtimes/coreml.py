@@ -14,7 +14,7 @@ from primus_sdk.runtimes.base import OneAtATime, library_version
 
 
 class CoreMLRuntime(OneAtATime):
-    """One compiled model, on whatever the device has."""
+    """One compiled model, on the CPU."""
 
     name = "coreml"
 
@@ -29,7 +29,10 @@ class CoreMLRuntime(OneAtATime):
             file = Path(self._folder.name, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-        self._compiled: Any = coremltools.models.MLModel(str(Path(self._folder.name, model.path)))
+        # The CPU computes what the exporter proved; other units round to float16, and run the GRU operator differently.
+        self._compiled: Any = coremltools.models.MLModel(
+            str(Path(self._folder.name, model.path)), compute_units=coremltools.ComputeUnit.CPU_ONLY
+        )
         super().__init__(model)
 
     def _run_one(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from primus_sdk import telemetry
 from primus_sdk.manifest import Model
-from primus_sdk.runtimes.base import closed, dequantized, library_version, quantized
+from primus_sdk.quantization import dequantized, stretched
+from primus_sdk.runtimes.base import closed, library_version
 
 _BATCH = 64
 """Windows run at once: larger batches are no faster and cost memory."""
@@ -44,7 +45,7 @@ class OnnxRuntime:
         if session is None:
             raise closed()
         quantization = self._model.input_quantization
-        data = quantized(windows, quantization) if quantization else windows
+        data = stretched(windows, quantization.peak) if quantization else windows
         parts = [
             session.run(list(self._model.outputs), {self._input: data[start : start + self._batch]})
             for start in range(0, len(data), self._batch)
