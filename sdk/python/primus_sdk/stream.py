@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from primus_sdk import prediction
+from primus_sdk.head import Head
 from primus_sdk.prediction import Prediction
 from primus_sdk.windows import Dropped, Window, WindowStream
 
-if TYPE_CHECKING:
-    from primus_sdk.recogniser import Recogniser
+
+class Embedder(Protocol):
+    """What a stream needs of a recogniser."""
+
+    @property
+    def head(self) -> Head | None:
+        """The head in use at this moment."""
+
+    def embed(self, windows: ArrayLike, /) -> NDArray[np.float32]:
+        """The embedding `(512,)` of a window `(6, 250)`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +45,7 @@ class Stream:
     on with the next window; what else that push completed is lost.
     """
 
-    def __init__(self, recogniser: Recogniser, windows: WindowStream) -> None:
+    def __init__(self, recogniser: Embedder, windows: WindowStream) -> None:
         """Recognise each window that `windows` gives."""
         self._recogniser = recogniser
         self._windows = windows
