@@ -127,7 +127,7 @@ def _model(
         "known_answer_cosine": bound.known_answer_cosine,
         "parity": report.as_manifest(),
     }
-    return entry | maker.manifest_entry(options)
+    return entry | maker.manifest_entry(options, path)
 
 
 def _manifest(request: Request, models: list[dict[str, Any]], makers: list[Format]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Encoders and windows that the TFLite tests share."""
+"""Encoders, single steps and windows that the formats' tests share."""
 
 from __future__ import annotations
 
@@ -13,9 +13,92 @@ from primus_export.formats.base import Options, Precision
 from primus_export.formats.tflite import FORMAT
 from primus_export.windows import made_windows
 from primus_models.architectures import primus
-from primus_models.graph import Array, Graph
+from primus_models.graph import (
+    GRU,
+    INPUT,
+    AdaptiveAvgPool1d,
+    Array,
+    Binary,
+    Concat,
+    Conv1d,
+    Graph,
+    GroupNorm,
+    Linear,
+    MaxPool1d,
+    Reduce,
+    Slice,
+    Softmax,
+    Step,
+    Transpose,
+    Unary,
+)
 
 MakeEncoder = Callable[..., Graph]
+RNG = np.random.default_rng(5)
+
+
+def made(*shape: int, size: float = 1.0) -> Array:
+    return RNG.normal(0, size, shape).astype(np.float32)
+
+
+MEAN = Reduce("mean", INPUT, "v")
+POSITIVE = (Unary("square", INPUT, "squared"), Binary("add", "squared", np.full(1, 0.01, np.float32), "positive"))
+LONE_STEPS: dict[str, tuple[Step, ...]] = {
+    "norm": (GroupNorm(INPUT, "y", 3, made(6), made(6), eps=1e-3),),
+    "norm of a vector": (MEAN, GroupNorm("v", "y", 2, made(6), made(6))),
+    "strided, padded convolution": (Conv1d(INPUT, "y", made(8, 6, 4, size=0.1), made(8), stride=3, padding=5),),
+    "dilated convolution without bias": (Conv1d(INPUT, "y", made(8, 6, 3, size=0.1), dilation=4),),
+    "max pool with a remainder": (MaxPool1d(INPUT, "y", 7),),
+    "adaptive pool to fewer": (AdaptiveAvgPool1d(INPUT, "y", 33),),
+    "adaptive pool to more": (AdaptiveAvgPool1d(INPUT, "y", 301),),
+    "gru": (GRU(INPUT, "y", made(30, 250, size=0.02), made(30, 10), made(30), made(30)),),
+    "gru of one step": (
+        Slice(INPUT, "s", 2, 3), GRU("s", "y", made(30, 250, size=0.02), made(30, 10), made(30), made(30)),
+    ),
+    "linear": (Linear(INPUT, "y", made(9, 250, size=0.05), made(9)),),
+    "linear of a vector, no bias": (MEAN, Linear("v", "y", made(9, 6))),
+    **{op: (Unary(op, INPUT, "y"),) for op in ("relu", "gelu", "tanh", "sigmoid", "square")},
+    **{op: (*POSITIVE, Unary(op, "positive", "y")) for op in ("sqrt", "log")},
+    **{f"{op} a constant": (Binary(op, INPUT, made(6, 1), "y"),) for op in ("add", "sub", "mul", "maximum", "minimum")},
+    "two sequences": (Unary("tanh", INPUT, "t"), Binary("sub", INPUT, "t", "y")),
+    "a vector and a larger constant": (MEAN, Binary("mul", "v", made(4, 6), "y")),
+    "a vector and a sequence": (MEAN, Transpose(INPUT, "t"), Binary("sub", "v", "t", "y")),
+    "a sequence and a vector": (MEAN, Transpose(INPUT, "t"), Binary("maximum", "t", "v", "y")),
+    "mean over time": (Reduce("mean", INPUT, "y"),),
+    "mean over channels": (Reduce("mean", INPUT, "y", axis=0),),
+    "maximum over time": (Reduce("max", INPUT, "y"),),
+    "maximum over channels": (Reduce("max", INPUT, "y", axis=0),),
+    "concat of channels": (Unary("tanh", INPUT, "t"), Concat((INPUT, "t", INPUT), "y")),
+    "concat in time": (Unary("tanh", INPUT, "t"), Concat((INPUT, "t"), "y", axis=1)),
+    "concat of vectors": (MEAN, Reduce("max", INPUT, "w"), Concat(("v", "w"), "y")),
+    "slice of channels": (Slice(INPUT, "y", 1, 4),),
+    "slice of time": (Slice(INPUT, "y", 20, 250, axis=1),),
+    "slice of a vector": (MEAN, Slice("v", "y", 2, 5)),
+    "transpose": (Transpose(INPUT, "y"),),
+    "softmax": (MEAN, Softmax("v", "y")),
+    "an image beside its sequence": (
+        Conv1d(INPUT, "c", made(6, 6, 3, size=0.1), padding=1),
+        Unary("gelu", "c", "g"),
+        MaxPool1d("c", "p", 2),
+        Conv1d("g", "d", made(6, 6, 3, size=0.1), padding=1),
+        Binary("add", INPUT, "d", "e"),
+        Concat(("e", "p", "c"), "y", axis=1),
+    ),
+    "strided, dilated convolution": (
+        Conv1d(INPUT, "y", made(8, 6, 4, size=0.1), made(8), stride=3, dilation=2, padding=5),
+    ),
+    "activation between convolutions": (
+        Conv1d(INPUT, "c", made(8, 6, 3, size=0.1)), Unary("gelu", "c", "g"), Conv1d("g", "y", made(4, 8, 3, size=0.1)),
+    ),
+    "a vector and a constant": (MEAN, Binary("mul", "v", made(6), "y")),
+    "a constant of higher rank": (Reduce("max", INPUT, "v", axis=0), Binary("mul", "v", made(4, 250), "y")),
+}  # fmt: skip
+
+
+@pytest.fixture(params=LONE_STEPS)
+def lone_step(request: pytest.FixtureRequest) -> Graph:
+    """Each kind of step by itself, in each form that lowers differently; the result is `y`."""
+    return Graph(LONE_STEPS[request.param], ("y",))
 
 
 @pytest.fixture(scope="session")

@@ -264,8 +264,10 @@ def test_options_that_do_not_go_together_are_refused(graph: Graph, tmp_path: Pat
 
 
 def test_the_manifest_names_the_oldest_systems() -> None:
-    assert FORMAT.manifest_entry(Options("int8", FEW))["oldest_runtime"] == {"iOS": "18.0", "macOS": "15.0"}
-    older = FORMAT.manifest_entry(Options("int8", FEW, extra={"coreml_target": "ios16"}))
+    path = Path(FORMAT.file)
+    entry = FORMAT.manifest_entry(Options("int8", FEW), path)
+    assert entry["oldest_runtime"] == {"iOS": "18.0", "macOS": "15.0"}
+    older = FORMAT.manifest_entry(Options("int8", FEW, extra={"coreml_target": "ios16"}), path)
     assert older["oldest_runtime"] == {"iOS": "16.0", "macOS": "13.0"}
     assert older["target"] == "ios16"
 

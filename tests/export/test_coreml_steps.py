@@ -26,8 +26,6 @@ from primus_models.graph import (
     MaxPool1d,
     Reduce,
     Slice,
-    Softmax,
-    Step,
     Transpose,
     Unary,
 )
@@ -40,49 +38,10 @@ def made(*shape: int, size: float = 1.0) -> Array:
     return RNG.normal(0, size, shape).astype(np.float32)
 
 
-def positive(name: str) -> tuple[Step, ...]:
-    return (Unary("square", INPUT, "squared"), Binary("add", "squared", np.float32(0.01).reshape(1), name))
-
-
-ALONE: dict[str, tuple[Step, ...]] = {
-    "norm": (GroupNorm(INPUT, "y", 3, made(6), made(6)),),
-    "norm of a vector": (Reduce("mean", INPUT, "v"), GroupNorm("v", "y", 2, made(6), made(6))),
-    "convolution": (Conv1d(INPUT, "y", made(8, 6, 4, size=0.1), made(8), stride=3, dilation=2, padding=5),),
-    "convolution without bias": (Conv1d(INPUT, "y", made(8, 6, 1, size=0.1)),),
-    "max pool with a remainder": (MaxPool1d(INPUT, "y", 7),),
-    "adaptive pool to fewer": (AdaptiveAvgPool1d(INPUT, "y", 33),),
-    "adaptive pool to more": (AdaptiveAvgPool1d(INPUT, "y", 301),),
-    "gru": (GRU(INPUT, "y", made(30, 250, size=0.02), made(30, 10), made(30), made(30)),),
-    "linear": (Linear(INPUT, "y", made(9, 250, size=0.05), made(9)),),
-    "linear of a vector, no bias": (Reduce("mean", INPUT, "v"), Linear("v", "y", made(9, 6))),
-    **{op: (Unary(op, INPUT, "y"),) for op in ("relu", "gelu", "tanh", "sigmoid", "square")},
-    **{op: (*positive("p"), Unary(op, "p", "y")) for op in ("sqrt", "log")},
-    **{f"{op} a constant": (Binary(op, INPUT, made(6, 1), "y"),) for op in ("add", "sub", "mul", "maximum", "minimum")},
-    "two sequences": (Unary("tanh", INPUT, "t"), Binary("sub", INPUT, "t", "y")),
-    "a constant of higher rank": (Reduce("max", INPUT, "v", axis=0), Binary("mul", "v", made(4, 250), "y")),
-    "a sequence and a vector": (
-        Reduce("mean", INPUT, "v"), Transpose(INPUT, "t"), Binary("sub", "t", "v", "y"),
-    ),
-    "a vector and a sequence": (
-        Reduce("mean", INPUT, "v"), Transpose(INPUT, "t"), Binary("sub", "v", "t", "y"),
-    ),
-    "mean over time": (Reduce("mean", INPUT, "y"),),
-    "maximum over channels": (Reduce("max", INPUT, "y", axis=0),),
-    "concat": (Unary("tanh", INPUT, "t"), Concat((INPUT, "t", INPUT), "y")),
-    "concat in time": (Unary("tanh", INPUT, "t"), Concat((INPUT, "t"), "y", axis=1)),
-    "slice of channels": (Slice(INPUT, "y", 1, 4),),
-    "slice of time": (Slice(INPUT, "y", 20, 250, axis=1),),
-    "transpose": (Transpose(INPUT, "y"),),
-    "softmax": (Reduce("mean", INPUT, "v"), Softmax("v", "y")),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ALONE)
-def test_every_kind_of_step_is_the_references(name: str, tmp_path: Path) -> None:
-    graph = Graph(ALONE[name], outputs=("y",))
-    FORMAT.write(graph, tmp_path / FORMAT.file, Options("fp32", WINDOWS))
-    got, want = FORMAT.run(tmp_path / FORMAT.file, WINDOWS)["y"], reference.run(graph, WINDOWS)["y"]
-    assert got.shape == want.shape == (8, *graph.shapes["y"])
+def test_every_kind_of_step_is_the_references(lone_step: Graph, tmp_path: Path) -> None:
+    FORMAT.write(lone_step, tmp_path / FORMAT.file, Options("fp32", WINDOWS))
+    got, want = FORMAT.run(tmp_path / FORMAT.file, WINDOWS)["y"], reference.run(lone_step, WINDOWS)["y"]
+    assert got.shape == want.shape == (8, *lone_step.shapes["y"])
     np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-5 * np.abs(want).max())
 
 

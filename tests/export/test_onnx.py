@@ -16,17 +16,19 @@ from primus_export.errors import ExportError
 from primus_export.formats.base import PRECISIONS, Options, Precision
 from primus_export.formats.onnx import FORMAT
 from primus_export.parity import bound_for, compare, cosines
+from primus_export.windows import made_windows
 from primus_models import checkpoint, reference
 from primus_models.graph import CHANNELS, EMBEDDING, EMBEDDING_SIZE, PROBABILITIES, WINDOW, Array, Graph
 
 MakeEncoder = Callable[..., Graph]
 
 KILOBYTE = 1000
+CALIBRATION = made_windows(64)
 
 
 def export(graph: Graph, folder: Path, precision: Precision) -> Path:
     path = folder / FORMAT.file
-    FORMAT.write(graph, path, Options(precision, np.zeros((1, CHANNELS, WINDOW), np.float32)))
+    FORMAT.write(graph, path, Options(precision, CALIBRATION))
     return path
 
 
@@ -164,7 +166,7 @@ def test_no_large_matrix_stays_in_float(precision: Precision, tmp_path: Path, ma
 def test_int4_is_further_off_than_int8_and_its_refusal_is_left_to_the_parity_check(
     tmp_path: Path, proving_windows: Array, make_encoder: MakeEncoder
 ) -> None:
-    graph, windows = make_encoder(gain=3.0), proving_windows[:32]
+    graph, windows = make_encoder(gain=4.0), proving_windows[:32]
     expected = reference.run(graph, windows)[EMBEDDING]
     worst = {
         precision: float(cosines(expected, FORMAT.run(export(graph, tmp_path, precision), windows)[EMBEDDING]).min())
@@ -175,7 +177,7 @@ def test_int4_is_further_off_than_int8_and_its_refusal_is_left_to_the_parity_che
 
 def test_int8_input_and_output_are_refused(tmp_path: Path, make_encoder: MakeEncoder) -> None:
     path = tmp_path / FORMAT.file
-    options = Options("int8", np.zeros((1, CHANNELS, WINDOW), np.float32), io="int8")
+    options = Options("int8", CALIBRATION, io="int8")
     with pytest.raises(ExportError, match="TFLite only"):
         FORMAT.write(make_encoder(), path, options)
     assert not path.exists()
@@ -183,7 +185,7 @@ def test_int8_input_and_output_are_refused(tmp_path: Path, make_encoder: MakeEnc
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_manifest_names_the_oldest_runtime(precision: Precision) -> None:
-    entry = FORMAT.manifest_entry(Options(precision, np.zeros((1, CHANNELS, WINDOW), np.float32)))
+    entry = FORMAT.manifest_entry(Options(precision, CALIBRATION), Path(FORMAT.file))
     oldest = "1.22.0" if precision in ("int8", "int4") else "1.15.0"
     assert entry["oldest_runtime"] == {"onnxruntime": oldest}
     assert set(FORMAT.tools()) == {"onnx", "onnxruntime"}

@@ -13,10 +13,10 @@ from ai_edge_litert.interpreter import Interpreter
 from primus_export.errors import ExportError, LoweringError
 from primus_export.formats.base import Options
 from primus_export.formats.tflite import FORMAT
-from primus_export.formats.tflite.full_int8 import quantize_window
 from primus_export.parity import cosines
 from primus_models import reference
 from primus_models.graph import EMBEDDING, INPUT, PROBABILITIES, Array, Graph, GroupNorm, Unary
+from primus_sdk.quantization import stretched
 
 MakeEncoder = Callable[..., Graph]
 BOUND = 0.99
@@ -59,14 +59,14 @@ def test_the_manifest_says_what_the_integers_mean(
     head = rng.normal(0, 0.3, (4, 512)).astype(np.float32), np.zeros(4, np.float32)
     graph = make_encoder().with_head(*head)
     FORMAT.write(graph, path, options)
-    entry = FORMAT.manifest_entry(options)
-    assert entry["input_quantization"] == {"peak": 127, "zero_point": 0}
+    entry = FORMAT.manifest_entry(options, path)
+    assert entry["input_quantization"] == {"kind": "stretch", "peak": 127, "zero_point": 0}
     scales = entry["output_quantization"]
     assert isinstance(scales, dict)
 
     interpreter = Interpreter(str(path), num_threads=1)
     runner = interpreter.get_signature_runner("serving_default")
-    raw = runner(imu=quantize_window(proving_windows[1])[np.newaxis])
+    raw = runner(imu=stretched(proving_windows[1:2]))
     want = reference.run(graph, proving_windows[1:2])
     for name in (EMBEDDING, PROBABILITIES):
         assert raw[name].dtype == np.int8

@@ -50,8 +50,11 @@ class Format(Protocol):
     def run(self, path: Path, windows: Array) -> dict[str, Array]:
         """The file's outputs for windows `(n, 6, 250)` in float, one at a time, as a device would run them."""
 
-    def manifest_entry(self, options: Options) -> dict[str, object]:
-        """What the manifest says of this file beyond the common fields: oldest runtimes, input quantization, target."""
+    def manifest_entry(self, options: Options, path: Path) -> dict[str, object]:
+        """What the manifest says of the model written to `path` beyond the common fields.
+
+        Oldest runtimes, quantization of input and output, target.
+        """
 
     def tools(self) -> dict[str, str]:
         """Versions of the tools that wrote and ran the file, by distribution name."""

@@ -68,7 +68,7 @@ class CoreMLFormat:
             parts = run(path, windows)
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def manifest_entry(self, options: Options) -> dict[str, object]:
+    def manifest_entry(self, options: Options, path: Path) -> dict[str, object]:
         """The oldest systems, and the target."""
         target = target_of(options)
         return {"oldest_runtime": {"iOS": target.ios, "macOS": target.macos}, "target": target.name}

@@ -6,6 +6,7 @@ which lets the interpreter run many windows at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import coremltools as ct
@@ -13,10 +14,11 @@ import numpy as np
 from coremltools.converters.mil import Builder as mb  # noqa: N813  (Apple's own name for it)
 from coremltools.converters.mil.mil import Function, Program, types
 
+from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
 from primus_export.formats.base import MIN_QUANTIZED, Options
 from primus_export.formats.coreml.targets import Target
-from primus_export.formats.coreml.weights import Moments, int4_blocks, int8_rows, state_moments
+from primus_export.rounding import Matrix, round_matrix
 from primus_models.graph import (
     CHANNELS,
     GRU,
@@ -45,6 +47,8 @@ Var: TypeAlias = Any  # a MIL value; coremltools is not typed
 
 PRODUCTS = (Conv1d, AdaptiveAvgPool1d, GRU, Linear)
 """Steps that fp16 runs in float16."""
+BLOCK = 32
+"""Weights of a row that share one scale at 4 bits: what Apple's own tools use by default."""
 FULL_UNARY = ("square", "sqrt", "log")
 """Functions that leave float16's range, or its digits, where the others do not."""
 
@@ -66,7 +70,7 @@ def build(graph: Graph, options: Options, target: Target) -> Any:
 class _Lowering:
     def __init__(self, graph: Graph, options: Options, target: Target, imu: Var) -> None:
         self.graph, self.precision, self.target = graph, options.precision, target
-        self.moments = state_moments(graph, options.calibration) if options.precision == "int4" else {}
+        self.seen = Seen(graph, options.calibration)
         self.vars: dict[str, Var] = {INPUT: imu}
         # Each value in float32 (False) and in float16 (True), as far as made.
         self.halves = {False: self.vars, True: dict[str, Var]()}
@@ -102,23 +106,31 @@ class _Lowering:
     def _constant(self, array: Array) -> Array:
         return np.ascontiguousarray(array, np.float16 if self.half else np.float32)
 
-    def _matrix(self, matrix: Array, name: str, moments: Moments | None = None) -> Var:
+    def _matrix(self, matrix: Array, name: str, inputs: Callable[[], Matrix], recurrent: bool = False) -> Var:
         """A weight matrix at the export's precision, as a value that operators take for a constant.
 
-        int4 takes recurrent weights alone (those with moments) to 4 bits, the others to 8: they are most of the file
-        and its least sensitive part.
+        inputs: gives what it is multiplied with in use. int4 takes recurrent weights alone to 4 bits, the others to 8:
+        they are most of the file and its least sensitive part.
         """
         if matrix.size < MIN_QUANTIZED or self.precision in ("fp32", "fp16"):
             return mb.const(val=self._constant(matrix), name=name)
-        if moments is not None:
-            values, scale = int4_blocks(matrix, moments)
-            data = mb.const(val=values.astype(types.np_int4_dtype), name=f"{name}_data")
-            return mb.constexpr_blockwise_shift_scale(data=data, scale=scale, name=name)
-        values, scale = int8_rows(matrix)
+        if self.precision == "int4" and recurrent:
+            block = BLOCK if matrix.shape[1] % BLOCK == 0 else None
+            rounded = round_matrix(matrix, 4, inputs(), block)
+            data = mb.const(val=rounded.codes.astype(types.np_int4_dtype), name=f"{name}_data")
+            return mb.constexpr_blockwise_shift_scale(data=data, scale=rounded.scales, name=name)
+        rounded = round_matrix(matrix, 8, inputs())
         if self.target.blockwise:
-            return mb.constexpr_blockwise_shift_scale(data=values, scale=scale, name=name)
+            return mb.constexpr_blockwise_shift_scale(data=rounded.codes, scale=rounded.scales, name=name)
         return mb.constexpr_affine_dequantize(
-            quantized_data=values, scale=scale[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
+            quantized_data=rounded.codes, scale=rounded.scales[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
+        )
+
+    def _gru_weights(self, step: GRU, name: str, arrange: Callable[[Array], Array]) -> tuple[Var, Var]:
+        """Of the input and of the state, the gates' rows rearranged."""
+        return (
+            self._matrix(arrange(step.weight_ih), f"{name}_weight_ih", lambda: self.seen.rows(step.x)),
+            self._matrix(arrange(step.weight_hh), f"{name}_weight_hh", lambda: self.seen.states(step), recurrent=True),
         )
 
     def _lower(self, step: Step, name: str) -> Var:
@@ -141,7 +153,8 @@ class _Lowering:
                 return self._gru(step, x, name) if self.target.gru_op else self._gru_loop(step, x, name)
             case Linear():
                 bias = {} if step.bias is None else {"bias": self._constant(step.bias)}
-                return mb.linear(x=x, weight=self._matrix(step.weight, f"{name}_weight"), name=name, **bias)
+                weight = self._matrix(step.weight, f"{name}_weight", lambda: self.seen.rows(step.x))
+                return mb.linear(x=x, weight=weight, name=name, **bias)
             case Unary():
                 return (
                     mb.gelu(x=x, mode="EXACT", name=name) if step.op == "gelu" else getattr(mb, step.op)(x=x, name=name)
@@ -196,12 +209,13 @@ class _Lowering:
             r, z, n = np.split(rows, 3)
             return np.concatenate((r, n, z))
 
+        weight_ih, weight_hh = self._gru_weights(step, name, reordered)
         steps_first = mb.transpose(x=x, perm=[1, 0, 2], name=f"{name}_steps")
         return mb.gru(
             x=steps_first,
             initial_h=self._constant(np.zeros((1, step.hidden), np.float32)),
-            weight_ih=self._matrix(reordered(step.weight_ih), f"{name}_weight_ih"),
-            weight_hh=self._matrix(reordered(step.weight_hh), f"{name}_weight_hh", self.moments.get(step.out)),
+            weight_ih=weight_ih,
+            weight_hh=weight_hh,
             input_bias=self._constant(reordered(step.bias_ih)),
             bias=self._constant(reordered(step.bias_hh)),
             reset_after=True,
@@ -210,8 +224,7 @@ class _Lowering:
 
     def _gru_loop(self, step: GRU, x: Var, name: str) -> Var:
         """The same as a loop over the steps; the input's products are made once, before it."""
-        weight_ih = self._matrix(step.weight_ih, f"{name}_weight_ih")
-        weight_hh = self._matrix(step.weight_hh, f"{name}_weight_hh", self.moments.get(step.out))
+        weight_ih, weight_hh = self._gru_weights(step, name, lambda rows: rows)
         bias_hh = mb.const(val=self._constant(step.bias_hh), name=f"{name}_bias_hh")
         inputs = mb.linear(x=x, weight=weight_ih, bias=self._constant(step.bias_ih), name=f"{name}_inputs")
         steps = self.graph.shapes[step.x][0]

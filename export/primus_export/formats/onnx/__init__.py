@@ -41,7 +41,7 @@ class OnnxFormat:
         """
         if options.io == "int8":
             raise ExportError("--io int8 is for TFLite only; ONNX files take and give float32: leave it out")
-        model = lower(graph, options.precision)
+        model = lower(graph, options.precision, options.calibration)
         checker.check_model(model, full_check=True)
         write_atomically(path, model.SerializeToString(deterministic=True))
 
@@ -49,7 +49,7 @@ class OnnxFormat:
         """The file's outputs for windows `(n, 6, 250)`, by ONNX Runtime, one at a time."""
         return run(path, windows)
 
-    def manifest_entry(self, options: Options) -> dict[str, object]:
+    def manifest_entry(self, options: Options, path: Path) -> dict[str, object]:
         """The oldest ONNX Runtime that runs this precision; input and output are float32."""
         return {
             "oldest_runtime": {"onnxruntime": _OLDEST[options.precision]},

@@ -1,19 +1,14 @@
-"""Weights in few bits: whole rows for those that are restored on loading, blocks of a row for MatMulNBits.
-
-All are symmetric. Each row (or block) has its own scale, so rows that differ widely in size lose nothing to each other.
-"""
+"""Weights in few bits as MatMulNBits takes them: blocks of a row, each with its own scale."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_export.rounding import Bits, Matrix, round_matrix
 from primus_models.graph import Array
-
-Bits = Literal[4, 8]
 
 _WIDEST = 256
 _NARROWEST = 16
@@ -33,35 +28,20 @@ class Blocks:
     bits: Bits
 
 
-def quantize_rows(weight: Array, inputs_axis: int) -> tuple[NDArray[np.int8], Array]:
-    """int8 codes, and one scale for all inputs of an output: weight = codes * scales, to half a scale."""
-    scales = _nonzero(np.abs(weight).max(axis=inputs_axis, keepdims=True) / np.float32(127))
-    return np.rint(weight / scales).astype(np.int8), scales
-
-
-def quantize_blocks(weight: Array, bits: Bits) -> Blocks:
-    """The matrix `(O, I)` in blocks along I; the last one is padded with zeros."""
+def pack(weight: Array, bits: Bits, inputs: Matrix | None = None) -> Blocks:
+    """The matrix `(O, I)` in blocks along I, rounded for its inputs `(n, I)`; the last one is padded with zeros."""
     size = _block_size(weight.shape[1]) if bits == 8 else _INT4_BLOCK
-    count = -(-weight.shape[1] // size)
-    padded = np.zeros((weight.shape[0], count * size), np.float32)
-    padded[:, : weight.shape[1]] = weight
-    blocks = padded.reshape(len(weight), count, size)
-    largest = np.abs(blocks).max(axis=2, keepdims=True)
-    # The largest weight sets the scale, at 4 bits too: clipping it leaves less squared error in the weights, but the
-    # embedding of the worst window suffers (cosine .9987 instead of .9998 on a trained encoder).
-    scales = _nonzero(largest / np.float32(2 ** (bits - 1) - 1))
-    codes = np.rint(blocks / scales) + 2 ** (bits - 1)
-    packed = codes.astype(np.uint8)
+    rounded = round_matrix(weight, bits, inputs, size)
+    rows, count = rounded.scales.shape
+    padded = np.zeros((rows, count * size), np.int8)
+    padded[:, : weight.shape[1]] = rounded.codes
+    packed = (padded.reshape(rows, count, size).astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
     if bits == 4:
         packed = packed[..., 0::2] | (packed[..., 1::2] << 4)
-    return Blocks(packed, scales.reshape(-1), size, bits)
+    return Blocks(packed, rounded.scales.reshape(-1), size, bits)
 
 
 def _block_size(inputs: int) -> int:
     # Wide blocks run fastest (256: a quarter less time than 32), unless most of one were padding.
     sizes = [_WIDEST >> shift for shift in range(5)]
     return next((size for size in sizes if -inputs % size <= inputs // 8), _NARROWEST)
-
-
-def _nonzero(scales: Array) -> Array:
-    return np.where(scales > 0, scales, np.float32(1)).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from primus_export.calibration import Seen
 from primus_export.formats.base import MIN_QUANTIZED, Precision
-from primus_export.formats.onnx.blocks import Bits, quantize_blocks, quantize_rows
+from primus_export.formats.onnx.blocks import pack
+from primus_export.rounding import Bits, Matrix, round_matrix
 from primus_models.graph import INPUT, Array, Shape
 
 MICROSOFT = "com.microsoft"
@@ -28,9 +30,10 @@ class Builder:
     images `(C, 1, T)`. `flat` and `image` name a value in either form, and reshape only where that form is missing.
     """
 
-    def __init__(self, precision: Precision, shapes: dict[str, Shape], prefix: str = "") -> None:
+    def __init__(self, precision: Precision, shapes: dict[str, Shape], seen: Seen, prefix: str = "") -> None:
         self.precision = precision
         self.shapes = shapes
+        self.seen = seen
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._prefix = prefix
@@ -76,24 +79,37 @@ class Builder:
         half = self.constant(array.astype(np.float16), f"{near}.fp16")
         return self.node("Cast", [half], self.temporary(near), to=FLOAT)
 
-    def matrix(self, weight: Array, near: str, quantize: bool, inputs_axis: int) -> str:
-        """A matrix in float32, for a product with many rows at once.
+    def matrix(
+        self,
+        weight: Array,
+        near: str,
+        quantize: bool,
+        multiplies: str,
+        arrange: Callable[[NDArray[Any]], NDArray[Any]] = np.transpose,
+    ) -> str:
+        """A matrix `(O, I)` in float32, for a product with many rows of the value that it multiplies.
 
         Quantized means stored as int8 and restored once, on loading: for such products float32 is the faster.
+        arrange: from `(O, I)`, and the scales' `(O, 1)`, to what the operator takes.
         """
         if not quantize:
-            return self.weight(weight, near)
-        codes, scales = quantize_rows(weight, inputs_axis)
-        whole = self.node("Cast", [self.constant(codes, f"{near}.int8")], self.temporary(near), to=FLOAT)
-        return self.node("Mul", [whole, self.constant(scales, f"{near}.scales")], self.temporary(near))
+            return self.weight(arrange(weight), near)
+        rounded = round_matrix(weight, 8, self.seen.rows(multiplies))
+        codes = self.constant(arrange(rounded.codes), f"{near}.int8")
+        scales = self.constant(arrange(rounded.scales), f"{near}.scales")
+        whole = self.node("Cast", [codes], self.temporary(near), to=FLOAT)
+        return self.node("Mul", [whole, scales], self.temporary(near))
 
     def quantizes(self, weight: Array) -> bool:
         """Whether this matrix is large enough to be kept in few bits, in a precision that does."""
         return self.precision in ("int8", "int4") and weight.size >= MIN_QUANTIZED
 
-    def product(self, x: str, weight: Array, bias: Array | None, out: str, bits: Bits = 8) -> str:
-        """`x @ weight.T + bias` for a vector, by MatMulNBits; the weights stay in few bits, x becomes int8."""
-        blocks = quantize_blocks(weight, bits)
+    def product(self, x: str, weight: Array, bias: Array | None, out: str, seen: Matrix, bits: Bits = 8) -> str:
+        """`x @ weight.T + bias` for a vector, by MatMulNBits; the weights stay in few bits, x becomes int8.
+
+        seen `(n, I)`: what x holds in use.
+        """
+        blocks = pack(weight, bits, seen)
         inputs = [x, self.constant(blocks.codes, f"{out}.int{bits}"), self.constant(blocks.scales, f"{out}.scales")]
         if bias is not None:
             inputs += ["", "", self.constant(bias.astype(np.float32), f"{out}.bias")]

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
 from primus_export.formats.base import Precision
 from primus_export.formats.onnx.builder import MICROSOFT, Builder, declare
@@ -14,6 +15,7 @@ from primus_models.graph import (
     GRU,
     INPUT,
     AdaptiveAvgPool1d,
+    Array,
     Binary,
     Concat,
     Conv1d,
@@ -37,13 +39,15 @@ _UNARY = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid", "sqrt": "Sqrt", 
 _BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "maximum": "Max", "minimum": "Min"}
 
 
-def lower(graph: Graph, precision: Precision) -> onnx.ModelProto:
+def lower(graph: Graph, precision: Precision, calibration: Array) -> onnx.ModelProto:
     """The graph as an ONNX model: `imu` `(batch, 6, 250)` in, `(batch, *shape)` out, any batch.
+
+    calibration `(n, 6, 250)` guides the rounding of int8 and int4.
 
     Raises:
         LoweringError: a step of a kind that this format does not know.
     """
-    builder = Builder(precision, graph.shapes)
+    builder = Builder(precision, graph.shapes, Seen(graph, calibration))
     for step in graph.steps:
         _lower(builder, step)
     for name in graph.outputs:
@@ -149,9 +153,9 @@ def _linear(builder: Builder, step: Linear) -> None:
     x, out = builder.flat(step.x), step.out
     quantized = builder.quantizes(step.weight)
     if quantized and len(builder.shapes[step.x]) == 1:
-        builder.product(x, step.weight, step.bias, builder.write(out))
+        builder.product(x, step.weight, step.bias, builder.write(out), builder.seen.rows(step.x))
         return
-    matrix = builder.matrix(step.weight.T, f"{out}.weight", quantized, inputs_axis=0)
+    matrix = builder.matrix(step.weight, f"{out}.weight", quantized, step.x)
     if step.bias is None:
         builder.node("MatMul", [x, matrix], builder.write(out))
         return

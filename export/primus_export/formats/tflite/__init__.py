@@ -1,14 +1,13 @@
 """TensorFlow Lite, now LiteRT: one flatbuffer, written from the schema itself, no converter in between.
 
 The GRU is one WHILE operator (see `gru`); large matrices are quantized in a way that old and new runtimes agree on (see
-`quantize`).
+`dense`).
 """
 
 from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from primus_export.errors import ExportError, MissingToolError
 from primus_export.formats.base import PRECISIONS, Options, Precision
@@ -30,9 +29,6 @@ _OLDEST = {"tflite-runtime": "2.14.0", "tensorflow": "2.16.2", "ai-edge-litert":
 _OLDEST_INTEGERS = {"tensorflow": "2.16.2", "ai-edge-litert": "1.0.1"}
 """tflite-runtime 2.14 has no 16-bit RSQRT, and says so."""
 
-_outputs: WeakKeyDictionary[Options, dict[str, dict[str, float | int]]] = WeakKeyDictionary()
-"""How `write` quantized the outputs, for `manifest_entry`, which is told the options but not the graph."""
-
 
 class TfliteFormat:
     """See `primus_export.formats.base.Format`."""
@@ -52,9 +48,7 @@ class TfliteFormat:
         if options.io == "float32":
             write_atomically(path, lower(graph, options.precision, options.calibration))
         elif options.precision == "int8":
-            content = lower_to_integers(graph, options.calibration)
-            _outputs[options] = output_quantization(content)
-            write_atomically(path, content)
+            write_atomically(path, lower_to_integers(graph, options.calibration))
         else:
             raise ExportError(
                 f"int8 input and output go with int8 weights, not {options.precision}: use --int8 --io int8"
@@ -64,17 +58,17 @@ class TfliteFormat:
         """The outputs in LiteRT with its default XNNPACK delegate, one thread, one window at a time."""
         return run(path, windows)
 
-    def manifest_entry(self, options: Options) -> dict[str, object]:
+    def manifest_entry(self, options: Options, path: Path) -> dict[str, object]:
         """The oldest runtimes that were seen to run such a file and, with `io` int8, what its integers mean.
 
-        `input_quantization` is `{"peak": 127, "zero_point": 0}`: no fixed scale, see `full_int8`.
+        Of the input no fixed scale is given but that each window is stretched over its own range: see `full_int8`.
         """
         if options.io == "float32":
             return {"oldest_runtime": dict(_OLDEST)}
         return {
             "oldest_runtime": dict(_OLDEST_INTEGERS),
-            "input_quantization": {"peak": INPUT_TOP, "zero_point": 0},
-            "output_quantization": _outputs[options],
+            "input_quantization": {"kind": "stretch", "peak": INPUT_TOP, "zero_point": 0},
+            "output_quantization": output_quantization(path),
         }
 
     def tools(self) -> dict[str, str]:

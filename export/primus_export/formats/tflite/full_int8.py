@@ -1,8 +1,7 @@
 """The whole encoder in integers, int8 in and out, for microcontrollers and NPUs.
 
-Each sensor of each window goes in stretched over its own range: with `low` and `high` the least and greatest number in
-the three channels and 250 samples, `q = round((x - (low + high) / 2) * 254 / (high - low))`. One scale for all windows
-cannot do: at rest the gyroscope gives a thousandth of what a head shake does, and would be all zeros (cosine .3 to .8).
+Each sensor of each window goes in stretched over its own range (`primus_sdk.quantization.stretched`). One scale for all
+windows cannot do: at rest the gyroscope would be all zeros (cosine .3 to .8).
 The first GroupNorm takes any shift and scale of a sensor out again, so the model need not be told; its `eps`, 1e-5 of a
 unit that is not known any more, is left out. Activations have 16 bits: norms and recurrent state are too coarse in 8.
 """
@@ -10,14 +9,13 @@ unit that is not known any more, is left out. Activations have 16 bits: norms an
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
-from primus_export.formats.tflite.calibration import Seen
 from primus_export.formats.tflite.integer_gru import integer_gru
 from primus_export.formats.tflite.integers import Integers, scale_of
-from primus_export.formats.tflite.quantize import Matrix
 from primus_export.formats.tflite.writer import INT8, INT16, Model, Quantization
+from primus_export.rounding import Matrix
 from primus_models.graph import (
     GRU,
     INPUT,
@@ -32,20 +30,12 @@ from primus_models.graph import (
     Step,
     adaptive_pool_matrix,
 )  # fmt: skip
+from primus_sdk.quantization import stretched
 
 SENSORS = 2
 INPUT_TOP = 127
 SPAN = 2000
 """The largest group's deviation over the smallest that is still normed in full."""
-
-
-def quantize_window(window: Array) -> NDArray[np.int8]:
-    """A window `(6, 250)` as the model takes it: each sensor stretched over -127 to 127; zeros if it stands still."""
-    by_sensor = window.astype(np.float64).reshape(SENSORS, -1)
-    low, high = by_sensor.min(axis=1, keepdims=True), by_sensor.max(axis=1, keepdims=True)
-    stretched = (by_sensor - (low + high) / 2) * (2 * INPUT_TOP / np.maximum(high - low, 1e-9))
-    q: NDArray[np.int8] = np.rint(stretched).astype(np.int8).reshape(window.shape)
-    return q
 
 
 def lower_to_integers(graph: Graph, calibration: Array) -> bytes:
@@ -138,7 +128,7 @@ class _Lowering:
         # QUANTIZE would do both, but older runtimes have no int8 to int16.
         ones = self.integers.constant(np.ones((1, 1)))
         wide = self.integers.binary("MUL", self.integers.reshape(wide, shape), ones, 1 / 256)
-        windows = np.stack([quantize_window(window) for window in self.seen.values[INPUT].astype(np.float32)])
+        windows = stretched(self.seen.values[INPUT].astype(np.float32), INPUT_TOP)
         return self._norm(step, wide, windows.astype(np.float64))
 
     def _norm(self, step: GroupNorm, x: int, values: Matrix) -> int:

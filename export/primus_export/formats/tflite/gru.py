@@ -7,17 +7,19 @@ steps before the loop.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from primus_export.calibration import Seen
 from primus_export.formats.base import Precision
-from primus_export.formats.tflite.calibration import Seen
 from primus_export.formats.tflite.dense import dense
-from primus_export.formats.tflite.quantize import Matrix
 from primus_export.formats.tflite.writer import Subgraph
+from primus_export.rounding import Matrix
 from primus_models.graph import GRU
 
 
-def gru(sub: Subgraph, x: int, step: GRU, precision: Precision, seen: Seen | None) -> int:
+def gru(sub: Subgraph, x: int, step: GRU, precision: Precision, seen: Seen) -> int:
     """Lower a GRU over x `(steps, I)`; gives the last state as a tensor `(1, H)`.
 
     In int4 the input weights, few and fragile, keep 8 bits.
@@ -27,10 +29,10 @@ def gru(sub: Subgraph, x: int, step: GRU, precision: Precision, seen: Seen | Non
     bias = step.bias_ih + np.where(np.arange(3 * hidden) < 2 * hidden, step.bias_hh, 0)
     inputs = dense(
         sub, x, step.weight_ih, bias, "int8" if precision == "int4" else precision, f"{step.out}/input",
-        seen.rows(step.x) if seen else None,
+        lambda: seen.rows(step.x),
     )  # fmt: skip
     condition = _condition(sub, steps, hidden)
-    body = _body(sub, steps, step, precision, seen.states(step) if seen else None)
+    body = _body(sub, steps, step, precision, lambda: seen.states(step))
     first = sub.ints([0])
     zeros = sub.floats(np.zeros((1, hidden)))
     counted, state = sub.tensor((1,), np.int32), sub.tensor((1, hidden), name=step.out)
@@ -59,7 +61,7 @@ def _condition(parent: Subgraph, steps: int, hidden: int) -> Subgraph:
     return sub
 
 
-def _body(parent: Subgraph, steps: int, step: GRU, precision: Precision, states: Matrix | None) -> Subgraph:
+def _body(parent: Subgraph, steps: int, step: GRU, precision: Precision, states: Callable[[], Matrix]) -> Subgraph:
     """One step: h' = n + z * (h - n)."""
     sub, hidden = parent.model.subgraph("gru_body"), step.hidden
     counter, h, inputs = _loop_inputs(sub, steps, hidden)

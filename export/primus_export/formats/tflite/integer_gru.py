@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from primus_export.formats.tflite.calibration import Seen
+from primus_export.calibration import Seen
 from primus_export.formats.tflite.integers import GATE, UNIT, Integers, scale_of
-from primus_export.formats.tflite.quantize import Matrix
+from primus_export.rounding import Matrix
 from primus_models.graph import GRU
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from primus_export.formats.tflite.quantize import Matrix, quantize_rows
 from primus_export.formats.tflite.writer import Quantization, Subgraph
+from primus_export.rounding import Matrix, round_matrix
 from primus_models.graph import Array
 
 TOP = 32767
@@ -102,9 +102,10 @@ class Integers:
     ) -> int:
         """CONV_2D of `(1, 1, T, I)` with kernel `(O, I, K)`, a scale for each output; gives `(1, 1, positions, O)`."""
         size, channels, taps = kernel.shape
-        rows = quantize_rows(kernel.transpose(0, 2, 1).reshape(size, -1), 8)
-        scales = rows.factors.astype(np.float64) * rows.scale
-        weight = self.sub.constant(rows.q.reshape(size, 1, taps, channels), "", Quantization(tuple(scales.tolist())))
+        rounded = round_matrix(kernel.transpose(0, 2, 1).reshape(size, -1), 8)
+        scales = rounded.scales[:, 0].astype(np.float64)
+        codes = rounded.codes.reshape(size, 1, taps, channels)
+        weight = self.sub.constant(codes, "", Quantization(tuple(scales.tolist())))
         steps = scales * self.scale(x)
         wide = np.rint(bias / steps).astype(np.int64)
         offset = self.sub.constant(wide, "", Quantization(tuple(steps.tolist())))

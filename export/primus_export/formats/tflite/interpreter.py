@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from numpy.typing import NDArray
 
 from primus_export.errors import ExportError
-from primus_export.formats.tflite.full_int8 import quantize_window
 from primus_models.graph import INPUT, Array
+from primus_sdk.manifest import Quantization
+from primus_sdk.quantization import dequantized, stretched
 
 _KERNELS = {
     "default": OpResolverType.AUTO,
@@ -33,23 +33,24 @@ def run(path: Path, windows: Array, kernels: str = "default") -> dict[str, Array
     except (ValueError, RuntimeError) as error:
         raise ExportError(f"LiteRT does not take {path}: {error}; write the file anew with this version") from error
     takes, gives = runner.get_input_details()[INPUT], runner.get_output_details()
-    given = windows.astype(np.float32)
-    rows = [
-        runner(**{INPUT: (quantize_window(window) if takes["dtype"] is np.int8 else window)[np.newaxis]})
-        for window in given
-    ]
-    return {name: _floats(np.concatenate([row[name] for row in rows]), detail) for name, detail in gives.items()}
+    floats = windows.astype(np.float32)
+    given = stretched(floats) if takes["dtype"] is np.int8 else floats
+    rows = [runner(**{INPUT: window[np.newaxis]}) for window in given]
+    return {
+        name: dequantized(np.concatenate([row[name] for row in rows]), _quantization(detail))
+        for name, detail in gives.items()
+    }
 
 
-def output_quantization(content: bytes) -> dict[str, dict[str, float | int]]:
+def output_quantization(path: Path) -> dict[str, dict[str, float | int]]:
     """Scale and zero point of a file's int8 outputs, as the manifest gives them."""
-    gives = Interpreter(model_content=content).get_signature_runner("serving_default").get_output_details()
-    found = {name: detail["quantization"] for name, detail in gives.items() if detail["dtype"] is np.int8}
-    return {name: {"scale": float(scale), "zero_point": int(zero)} for name, (scale, zero) in found.items()}
+    gives = Interpreter(str(path)).get_signature_runner("serving_default").get_output_details()
+    found = {name: _quantization(detail) for name, detail in gives.items()}
+    return {name: {"scale": by.scale, "zero_point": by.zero_point} for name, by in found.items() if by}
 
 
-def _floats(values: NDArray[Any], detail: dict[str, Any]) -> Array:
+def _quantization(detail: dict[str, Any]) -> Quantization | None:
     if detail["dtype"] is not np.int8:
-        return values.astype(np.float32, copy=False)
+        return None
     scale, zero_point = detail["quantization"]
-    return np.asarray((values.astype(np.float32) - zero_point) * scale, np.float32)
+    return Quantization(float(scale), int(zero_point))

@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
 from primus_export.formats.base import Precision
-from primus_export.formats.tflite.calibration import Seen
 from primus_export.formats.tflite.dense import dense, weights
 from primus_export.formats.tflite.gru import gru
 from primus_export.formats.tflite.writer import Model, Subgraph
@@ -65,7 +65,7 @@ def lower(graph: Graph, precision: Precision, calibration: Array) -> bytes:
     model = Model(f"PRIMUS encoder, {precision}")
     sub = model.subgraph("main")
     imu = sub.tensor((1, *graph.shapes[INPUT]), name=INPUT)
-    lowering = _Lowering(graph, sub, precision, Seen(graph, calibration) if precision in ("int8", "int4") else None)
+    lowering = _Lowering(graph, sub, precision, Seen(graph, calibration))
     lowering.put(INPUT, "rows", lowering.reshape(imu, graph.shapes[INPUT]))
     for step in graph.steps:
         lowering.step(step)
@@ -75,7 +75,7 @@ def lower(graph: Graph, precision: Precision, calibration: Array) -> bytes:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, sub: Subgraph, precision: Precision, seen: Seen | None) -> None:
+    def __init__(self, graph: Graph, sub: Subgraph, precision: Precision, seen: Seen) -> None:
         self.graph, self.sub, self.precision, self.seen = graph, sub, precision, seen
         self._values: dict[tuple[str, Layout], int] = {}
 
@@ -176,8 +176,8 @@ class _Lowering:
     def _linear(self, step: Linear) -> int:
         # In int4 only the recurrence, read once a step and most of the file, goes below 8 bits.
         precision: Precision = "int8" if self.precision == "int4" else self.precision
-        inputs = self.seen.rows(step.x) if self.seen else None
-        return dense(self.sub, self.get(step.x), step.weight, step.bias, precision, step.out, inputs)
+        x = self.get(step.x)
+        return dense(self.sub, x, step.weight, step.bias, precision, step.out, lambda: self.seen.rows(step.x))
 
     def _conv(self, step: Conv1d) -> int:
         x = self.get(step.x, "pixels")
