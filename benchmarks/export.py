@@ -2,7 +2,7 @@
 
     python benchmarks/export.py                 # the table, and whether each target is met
     python benchmarks/export.py --json > run.json
-    python benchmarks/export.py --rounds 2000 --checkpoint my.safetensors
+    python benchmarks/export.py --rounds 1000 --checkpoint my.safetensors
 
 Latencies are medians with 5th and 95th percentiles, one window a call. Only ratios within one run mean anything on
 another machine.
@@ -221,7 +221,9 @@ def main() -> int:
     parser.add_argument(
         "--checkpoint", type=Path, default=released(), help="our safetensors; the released one if left out"
     )
-    parser.add_argument("--rounds", type=int, default=500, help="timed calls of each candidate (default 500)")
+    parser.add_argument(
+        "--rounds", type=int, default=200, help="turns of each candidate, five timed calls each (default 200)"
+    )
     parser.add_argument("--no-memory", action="store_true", help="skip the memory column")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()

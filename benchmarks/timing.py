@@ -1,4 +1,4 @@
-"""Interleaved timing: every candidate runs once a round, so that a busy moment falls on all of them alike."""
+"""Interleaved timing: the candidates take turns, so that a busy moment of the machine falls on all of them alike."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+WARM_UP = 2
+"""Calls before the timed ones of a turn: what ran before has filled the caches with its own weights."""
+TIMED = 5
+"""Timed calls of a turn."""
 
 
 @dataclass(frozen=True)
@@ -19,28 +24,28 @@ class Timing:
     p95: float
 
 
-def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 20) -> dict[str, Timing]:
-    """Time each candidate `rounds` times, in turn; the order is shuffled anew each round by a fixed seed."""
+def interleaved(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Give each candidate one turn a round, in an order shuffled anew each round by a fixed seed."""
     rng = np.random.default_rng(0)
     names = list(candidates)
-    for call in candidates.values():
-        for _ in range(warm_up):
-            call()
     taken: dict[str, list[int]] = {name: [] for name in names}
     gc.disable()
     try:
         for _ in range(rounds):
             for index in rng.permutation(len(names)):
-                call = candidates[names[index]]
-                # What ran before has filled the caches with its own weights; a device that calls one model does not
-                # pay for that.
-                call()
-                start = time.perf_counter_ns()
-                call()
-                taken[names[index]].append(time.perf_counter_ns() - start)
+                _turn(candidates[names[index]], taken[names[index]])
     finally:
         gc.enable()
     return {name: _summary(values) for name, values in taken.items()}
+
+
+def _turn(call: Callable[[], object], taken: list[int]) -> None:
+    for _ in range(WARM_UP):
+        call()
+    for _ in range(TIMED):
+        start = time.perf_counter_ns()
+        call()
+        taken.append(time.perf_counter_ns() - start)
 
 
 def _summary(nanoseconds: list[int]) -> Timing:
