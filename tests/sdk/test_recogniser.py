@@ -287,6 +287,18 @@ def test_a_stream_recognises_what_its_windows_hold(folder: Path, made: SimpleNam
         assert calibrated.labels == ("a", "b")
 
 
+def test_a_bad_window_takes_no_other_with_it(folder: Path, made: SimpleNamespace) -> None:
+    good = made.windows(1)[0].T
+    rows = np.concatenate([good, good / 100, good, good])
+    times = np.arange(len(rows)) * 20_000_000
+    with primus_sdk.load(folder) as recogniser:
+        stream = recogniser.stream(hop=5.0)
+        with pytest.raises(WindowError):
+            stream.push(times, rows)
+        starts = [recognition.window.start_ns for recognition in stream.flush()]
+    assert starts == [0, 10_000_000_000, 15_000_000_000]
+
+
 def test_the_door_holds_every_error_the_sdk_raises() -> None:
     from primus_sdk import errors
 

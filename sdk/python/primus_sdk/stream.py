@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,14 +42,16 @@ class Stream:
     pushes. A stream is for one thread at a time; a recogniser may serve several streams.
 
     Every push and `flush` raises StreamError as `WindowStream` does, WindowError where a window's values are not in
-    m/s^2 with gravity and rad/s, and ClosedError once the recogniser was closed. After the latter two the stream goes
-    on with the next window; what else that push completed is lost.
+    m/s^2 with gravity and rad/s, and ClosedError once the recogniser was closed. After the latter two that one window
+    is passed over; whatever else the push completed comes with the next push or `flush`.
     """
 
     def __init__(self, recogniser: Embedder, windows: WindowStream) -> None:
         """Recognise each window that `windows` gives."""
         self._recogniser = recogniser
         self._windows = windows
+        self._waiting: deque[Window] = deque()
+        self._done: list[Recognition] = []
 
     @property
     def dropped(self) -> Dropped:
@@ -72,7 +75,11 @@ class Stream:
         return self._recognise(self._windows.flush())
 
     def _recognise(self, windows: list[Window]) -> list[Recognition]:
-        return [self._recognition(window) for window in windows]
+        self._waiting.extend(windows)
+        while self._waiting:
+            self._done.append(self._recognition(self._waiting.popleft()))
+        done, self._done = self._done, []
+        return done
 
     def _recognition(self, window: Window) -> Recognition:
         embedding = self._recogniser.embed(window.imu)
