@@ -49,12 +49,13 @@ def test_the_gradient_of_the_stated_objective_vanishes(n: int, classes: int, c: 
 
 
 def test_it_agrees_with_another_optimiser_within_1e_4_in_probability() -> None:
-    sklearn = pytest.importorskip("sklearn.linear_model")
+    from sklearn.linear_model import LogisticRegression
+
     embeddings, labels = shots(200, 5)
     head = fit_head(embeddings, labels, ENCODER)
     e = embeddings.astype(np.float64)
     z = (e - e.mean(axis=0)) / (e - e.mean(axis=0)).std()
-    other = sklearn.LogisticRegression(C=0.003, solver="newton-cg", tol=1e-8, max_iter=1000).fit(z, labels)
+    other = LogisticRegression(C=0.003, solver="newton-cg", tol=1e-8, max_iter=1000).fit(z, labels)
     assert list(other.classes_) == list(head.labels)
     assert np.abs(other.predict_proba(z) - head.probabilities(embeddings)).max() < 1e-4
 
