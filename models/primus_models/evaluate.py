@@ -153,7 +153,13 @@ def as_table(scores: dict[str, dict[int, Score]]) -> str:
     return "\n".join(lines)
 
 
-@command()
+@command(
+    epilog="""\b
+Examples:
+  python -m primus_models.evaluate --data classyglass-1AB.tar.xz
+  python -m primus_models.evaluate mine.safetensors --data ClassyGlass/ --json
+"""
+)
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="ClassyGlass: the published folder or its archive."

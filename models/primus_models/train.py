@@ -230,7 +230,12 @@ def train(
     return run
 
 
-@command()
+@command(
+    epilog="""\b
+Example:
+  python -m primus_models.train --data classyglass-1AB.tar.xz -o mine.safetensors --epochs 10
+"""
+)
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="ClassyGlass: the published folder or its archive."
 )

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 import primus_sdk
 from primus_export import export as export_module
 from primus_export.commands.export import main
+from primus_export.parity import cosines
 from primus_export.schema import manifest_schema
 from primus_export.windows import made_windows
 from primus_models import reference
@@ -69,8 +70,7 @@ def test_the_sdk_computes_what_the_reference_does(bundle: Path, runtime: str) ->
     expected = reference.run(load(released()).graph(), windows)["embedding"]
     with primus_sdk.load(bundle, runtime=runtime) as recogniser:
         actual = recogniser.embed(windows)
-    cosine = (expected * actual).sum(1) / np.linalg.norm(expected, axis=1) / np.linalg.norm(actual, axis=1)
-    assert cosine.min() >= 0.9999
+    assert cosines(expected, actual).min() >= 0.9999
 
 
 def test_two_exports_give_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
@@ -116,6 +116,18 @@ def test_a_head_is_built_in_bound_to_the_encoder_and_agrees(tmp_path: Path) -> N
     foreign.save(tmp_path / "foreign.safetensors")
     refused(run("--format", "onnx", "--head", tmp_path / "foreign.safetensors", "-o", tmp_path / "c"), "encoder")
     assert not (tmp_path / "c").exists()
+
+
+def test_a_bundle_of_integers_runs_in_the_sdk_and_says_how_windows_go_in(tmp_path: Path) -> None:
+    result = run("--format", "tflite", "--int8", "--io", "int8", "-o", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    model = json.loads((tmp_path / "b" / "manifest.json").read_text())["models"][0]
+    assert model["input_quantization"] == {"kind": "stretch", "peak": 127, "zero_point": 0}
+    windows = made_windows(8, seed=4)
+    expected = reference.run(load(released()).graph(), windows)["embedding"]
+    with primus_sdk.load(tmp_path / "b") as recogniser:
+        actual = recogniser.embed(windows)
+    assert cosines(expected, actual).min() >= 0.98
 
 
 def test_a_file_that_misses_its_bound_is_not_written_and_a_lowered_bound_is_recorded(tmp_path: Path) -> None:

@@ -127,7 +127,14 @@ def as_json(report: Report, checkpoint: Checkpoint, output: Path) -> str:
     return json.dumps(record, indent=2, sort_keys=True)
 
 
-@command()
+EXAMPLES = """\b
+Examples:
+  primus-import official.ckpt -o primus.safetensors --licence BSD-3-Clause-Clear
+  primus-export primus.safetensors --format tflite --int8 -o bundle
+"""
+
+
+@command(epilog=EXAMPLES)
 @click.argument("source", type=click.Path(path_type=Path), metavar="CHECKPOINT")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The safetensors file to write.")
 @click.option(

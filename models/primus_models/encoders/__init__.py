@@ -1,43 +1,29 @@
 """The trainable encoders (PyTorch; the `train` extra): one file an architecture, named as its description is.
 
-Each file defines `Encoder`, an `nn.Module` whose `state_dict` holds exactly the tensors that its architecture lists,
-under the same names, and whose `embed(windows)` gives what the architecture's graph gives.
+Each file defines `Encoder`, a `TrainableEncoder`.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from primus_models import architectures
+from primus_models.encoders.base import TrainableEncoder
 from primus_models.graph import Array
 
 
-class EncoderModule(Protocol):
-    """What each module of this package offers."""
-
-    Encoder: type[nn.Module]
-
-
-class Encoder(nn.Module):
-    """What training needs of any encoder."""
-
-    def embed(self, windows: Tensor) -> Tensor:
-        """The embedding `(B, 512)` of windows `(B, 6, 250)`."""
-        raise NotImplementedError
-
-
-def encoder(architecture: str) -> Encoder:
-    """A fresh encoder of that architecture, with PyTorch's own initial weights.
+def encoder(architecture: str) -> TrainableEncoder:
+    """A fresh encoder of that architecture, not trained yet.
 
     Raises:
         ArchitectureError: there is none of that name; the message lists those there are.
     """
     architectures.get(architecture)
-    return cast(Encoder, importlib.import_module(f"{__name__}.{architecture}").Encoder())
+    return cast(TrainableEncoder, importlib.import_module(f"{__name__}.{architecture}").Encoder())
 
 
 def tensors_of(module: nn.Module) -> dict[str, Array]:

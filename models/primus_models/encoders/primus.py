@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from primus_models.encoders.base import TrainableEncoder
+
 
 class Block(nn.Module):
     """A convolution over time without bias, then pooling; no non-linearity follows."""
@@ -19,7 +21,7 @@ class Block(nn.Module):
         return y
 
 
-class Encoder(nn.Module):
+class Encoder(TrainableEncoder):
     """Windows `(B, 6, 250)` to two heads over one feature vector, `(B, 512)` each.
 
     Acceleration in m/s^2 with gravity, then angular velocity in rad/s, x y z each; 50 Hz, 5 s.
