@@ -71,7 +71,8 @@ check: $(VENV)/.test .venv-tflite214/.done
 runtimes: $(VENV)/.test .venv-tflite214/.done .venv-tf216/.done ## Run the int8 TFLite file on TensorFlow 2.16 too (600 MB more)
 	PRIMUS_TF216_PYTHON=$(CURDIR)/.venv-tf216/bin/python $(BIN)/python -m pytest tests/export -k "tflite and runtime"
 
-bench: $(VENV)/.bench ## Size, accuracy and speed of every export beside the default converters
+bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters and solvers
+	$(BIN)/python benchmarks/calibrate.py
 	$(BIN)/python benchmarks/export.py
 
 model: $(VENV)/.test ## Train the released checkpoint again (DATA=the ClassyGlass archive or folder)

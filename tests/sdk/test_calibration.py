@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import date
 
@@ -88,18 +87,6 @@ def test_it_learns_and_counts() -> None:
     assert head.encoder_sha256 == ENCODER
     assert abs((date.today() - date.fromisoformat(head.created)).days) <= 1
     assert abs(float(head.weight.sum(axis=0).max())) < 1e-3, "of all equal solutions the one that sums to zero"
-
-
-def test_ten_classes_of_fifty_shots_fit_in_50_ms_of_one_core() -> None:
-    embeddings, labels = shots(500, 10)
-    fit_head(embeddings, labels, ENCODER)
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        fit_head(embeddings, labels, ENCODER)
-        times.append(time.perf_counter() - start)
-    # The promise is 50 ms on an idle core; a shared one under load is given four times that.
-    assert min(times) < 0.2
 
 
 @pytest.mark.parametrize(
