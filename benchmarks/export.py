@@ -4,7 +4,8 @@
     python benchmarks/export.py --json > run.json
     python benchmarks/export.py --rounds 1000 --checkpoint my.safetensors
 
-Latencies are medians with 5th and 95th percentiles, one window a call. Only ratios within one run mean anything on
+Latencies are medians with 5th and 95th percentiles, one window a call. `at p5` is the ratio of the 5th percentiles:
+what it is while nothing else on the machine wants the same caches. Only ratios within one run mean anything on
 another machine.
 """
 
@@ -193,6 +194,7 @@ def show(rows: dict[str, Row], console: Console) -> None:
         "median us",
         "p5 - p95",
         "of its fp32 peer",
+        "at p5",
         "MB grown",
     ):
         table.add_column(column, justify="left" if not column else "right", no_wrap=True)
@@ -208,6 +210,7 @@ def show(rows: dict[str, Row], console: Console) -> None:
             f"{timing.median:.0f}",
             f"{timing.p5:.0f} - {timing.p95:.0f}",
             f"{share:.2f}",
+            f"{timing.p5 / rows[peer].microseconds.p5:.2f}",
             "" if row.megabytes is None else f"{row.megabytes:.1f}",
         )
     console.print(table)
