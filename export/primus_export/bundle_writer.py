@@ -92,18 +92,45 @@ def _swap_in(staging: Path, output: Path) -> None:
     try:
         staging.rename(output)
     except OSError:
-        (older / "bundle").rename(output)
+        (older / "bundle").rename(output)  # should this fail too, the older bundle stays where it is
+        older.rmdir()
         raise
-    finally:
-        shutil.rmtree(older, ignore_errors=True)
+    shutil.rmtree(older, ignore_errors=True)
 
 
 def _refuse_to_overwrite(output: Path) -> None:
     if output.suffix == ".zip":
         if output.is_dir():
             raise ExportError(f"{output} is a folder; a zipped bundle needs a file name of its own")
+        if output.exists() and not _is_bundle_zip(output):
+            raise ExportError(f"{output} is no PRIMUS bundle; choose another name with -o")
         return
     if output.is_file():
         raise ExportError(f"{output} is a file; a bundle is a folder, or name it .zip")
-    if output.is_dir() and any(output.iterdir()) and not (output / MANIFEST).is_file():
+    if output.is_dir() and any(output.iterdir()) and not _is_bundle_folder(output):
         raise ExportError(f"{output} holds files that are no PRIMUS bundle; choose an empty or new folder with -o")
+
+
+def _is_bundle_folder(folder: Path) -> bool:
+    present = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()}
+    manifest = folder / MANIFEST
+    return manifest.is_file() and present <= _written_by_us(manifest.read_bytes())
+
+
+def _is_bundle_zip(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return set(archive.namelist()) <= _written_by_us(archive.read(MANIFEST))
+    except (zipfile.BadZipFile, KeyError, OSError):
+        return False
+
+
+def _written_by_us(manifest: bytes) -> set[str]:
+    """The files of the bundle that a manifest describes; none if it is another program's: many have such a file."""
+    try:
+        content = json.loads(manifest)
+    except ValueError:
+        return set()
+    if not isinstance(content, dict) or content.get("format") != "primus-bundle":
+        return set()
+    return {MANIFEST, SEAL, *content.get("files", {})}

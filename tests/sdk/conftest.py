@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 
 from primus_sdk import telemetry
+from primus_sdk.errors import ClosedError
+from primus_sdk.recogniser import Recogniser
 
 telemetry.disable()
 
@@ -26,12 +30,14 @@ ENCODER = "ab" * 32
 def made_windows(n: int, seed: int = 0) -> np.ndarray:
     """Windows `(n, 6, 250)` of someone moving: gravity, an oscillation and noise; every seed others."""
     rng = np.random.default_rng(seed)
-    time = np.arange(250) / 50
+    seconds = np.arange(250) / 50
     windows = rng.normal(0, 0.3, (n, 6, 250))
     for window in windows:
         gravity = rng.normal(size=3)
         window[:3] += 9.81 * (gravity / np.linalg.norm(gravity))[:, np.newaxis]
-        window += rng.uniform(0, 2, (6, 1)) * np.sin(2 * np.pi * rng.uniform(0.5, 3) * time + rng.uniform(0, 6, (6, 1)))
+        window += rng.uniform(0, 2, (6, 1)) * np.sin(
+            2 * np.pi * rng.uniform(0.5, 3) * seconds + rng.uniform(0, 6, (6, 1))
+        )
     return windows.astype(np.float32)
 
 
@@ -143,6 +149,31 @@ def zip_bytes(files: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) 
     return buffer.getvalue()
 
 
+def close_under_calls(recogniser: Recogniser, windows: np.ndarray, expected: np.ndarray) -> None:
+    """Close a recogniser while four threads embed with it: each call gives the true result or ClosedError."""
+    outcomes: list[object] = []
+
+    def work() -> None:
+        try:
+            while True:
+                outcomes.append(float(np.abs(recogniser.embed(windows) - expected).max()) < 1e-5)
+        except ClosedError:
+            outcomes.append("closed")
+        except BaseException as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(outcomes) < 50:
+        time.sleep(0.001)
+    recogniser.close()
+    for thread in threads:
+        thread.join(10)
+    assert outcomes.count("closed") == 4
+    assert all(outcome in (True, "closed") for outcome in outcomes)
+
+
 @pytest.fixture(scope="session")
 def made() -> SimpleNamespace:
     """The functions above, for tests: pytest's import mode lets no test import from a conftest."""
@@ -157,6 +188,7 @@ def made() -> SimpleNamespace:
         sealed=sealed,
         folder=write_folder,
         zip=zip_bytes,
+        close_under_calls=close_under_calls,
     )
 
 

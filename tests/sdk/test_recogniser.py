@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -232,28 +231,7 @@ def test_closing_during_calls_of_many_threads_gives_results_or_closed_errors(
     windows = made.windows(4)
     expected = made.reference(windows)
     for _ in range(5):
-        recogniser = primus_sdk.load(folder)
-        outcomes: list[object] = []
-
-        def work(recogniser: Recogniser = recogniser, outcomes: list[object] = outcomes) -> None:
-            try:
-                while True:
-                    outcomes.append(float(np.abs(recogniser.embed(windows) - expected).max()) < 1e-5)
-            except ClosedError:
-                outcomes.append("closed")
-            except BaseException as error:
-                outcomes.append(error)
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        while len(outcomes) < 20:
-            pass
-        recogniser.close()
-        for thread in threads:
-            thread.join(10)
-        assert outcomes.count("closed") == 4
-        assert all(outcome in (True, "closed") for outcome in outcomes)
+        made.close_under_calls(primus_sdk.load(folder), windows, expected)
 
 
 def test_a_stream_recognises_what_its_windows_hold(folder: Path, made: SimpleNamespace) -> None:

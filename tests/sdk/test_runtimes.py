@@ -6,7 +6,6 @@ import importlib.machinery
 import importlib.util
 import stat
 import sys
-import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,7 +17,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import save
 
 import primus_sdk
-from primus_sdk import BundleError, ClosedError, RuntimeMismatchError, RuntimeUnavailableError
+from primus_sdk import BundleError, RuntimeMismatchError, RuntimeUnavailableError
 from primus_sdk.manifest import Quantization
 from primus_sdk.quantization import dequantized, stretched
 from primus_sdk.runtimes import NAMES
@@ -199,27 +198,7 @@ def test_litert_serves_many_threads_and_closes_under_them(two: SimpleNamespace, 
     windows = made.windows(4)
     expected = two.expected(windows)
     recogniser = primus_sdk.load(two.path, runtime="litert")
-    outcomes: list[object] = []
-
-    def work() -> None:
-        try:
-            while True:
-                outcomes.append(float(np.abs(recogniser.embed(windows) - expected).max()) < 1e-5)
-        except ClosedError:
-            outcomes.append("closed")
-        except BaseException as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    while len(outcomes) < 50:
-        pass
-    recogniser.close()
-    for thread in threads:
-        thread.join(10)
-    assert outcomes.count("closed") == 4
-    assert all(outcome in (True, "closed") for outcome in outcomes)
+    made.close_under_calls(recogniser, windows, expected)
 
 
 def test_coreml_gets_the_package_in_a_private_folder_that_goes(
