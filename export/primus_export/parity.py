@@ -44,7 +44,7 @@ _BOUNDS: dict[Precision, Bound] = {
     "int8": Bound("min_cosine", 0.9999),
     "int4": Bound("min_cosine", 0.999),
 }
-_FULL_INT8 = Bound("min_cosine", 0.98)
+_FULL_INT8 = Bound("min_cosine", 0.99)
 """Input, output and activations in integers.
 
 The input alone, at 256 levels a channel, costs more than all weights together.

@@ -19,7 +19,7 @@ from primus_models.graph import EMBEDDING, INPUT, PROBABILITIES, Array, Graph, G
 from primus_sdk.quantization import stretched
 
 MakeEncoder = Callable[..., Graph]
-BOUND = 0.98
+BOUND = 0.99
 
 
 @pytest.fixture
