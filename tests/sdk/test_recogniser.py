@@ -249,12 +249,12 @@ def test_a_stream_recognises_what_its_windows_hold(folder: Path, made: SimpleNam
         whole = other.push(times, rows) + other.flush()
         single = recogniser.stream(hop=1.0)
         cut = [r for time, row in zip(times, rows, strict=True) for r in single.push(time, row)] + single.flush()
-        assert single.dropped == primus_sdk.Dropped(0, 0, 0)
+        assert single.dropped == primus_sdk.Dropped()
         assert [r.prediction.label for r in whole if r.prediction] == [r.prediction.label for r in cut if r.prediction]
         assert len(whole) == len(cut) == 6
         for a, b in zip(whole, cut, strict=True):
             assert np.array_equal(a.embedding, b.embedding)
-        in_g = recogniser.stream(hop=5.0, accelerometer_unit="g", gyroscope_unit="deg/s")
+        in_g = recogniser.stream(hop=5.0, sensors=primus_sdk.Sensors("g", "deg/s"))
         scaled = rows * ([1 / 9.80665] * 3 + [180 / np.pi] * 3)
         assert np.abs((in_g.push(times, scaled) + in_g.flush())[0].embedding - whole[0].embedding).max() < 1e-4
         with pytest.raises(WindowError, match="looks like g"):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from primus_sdk.errors import StreamError
+from primus_sdk.quality import FaultPolicy
+from primus_sdk.sensors import Sensors
 from primus_sdk.windows import WindowStream
 
 
@@ -15,14 +17,34 @@ from primus_sdk.windows import WindowStream
         ({"hop_seconds": 0.03}, "multiple of 0.02"),
         ({"hop_seconds": 0.0}, "0.02 or more"),
         ({"hop_seconds": float("nan")}, "multiple of 0.02"),
+    ],
+)
+def test_wrong_options_are_refused_and_named(options, message) -> None:
+    with pytest.raises(StreamError, match=message):
+        WindowStream(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"accelerometer_unit": "mg"}, "one of 'm/s.2', 'g'"),
         ({"gyroscope_unit": "rpm"}, "'rad/s', 'deg/s'"),
         ({"mount": np.eye(3) * 2}, "rotation"),
         ({"mount": np.diag([1, 1, -1])}, "determinant"),
         ({"mount": np.full((3, 3), np.nan)}, "rotation"),
         ({"mount": "up"}, "numbers"),
+        ({"convention": "iOS"}, "'android', 'ios'"),
+        ({"accelerometer_range": 0}, "above 0"),
     ],
 )
-def test_wrong_options_are_refused_and_named(options, message) -> None:
+def test_wrong_sensors_are_refused_and_named(options, message) -> None:
     with pytest.raises(StreamError, match=message):
-        WindowStream(**options)
+        Sensors(**options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"fill_s": 0.0}, {"fill_s": float("nan")}, {"reset_s": 9.0}, {"reset_s": 0.05}, {"reorder_s": -0.1}]
+)
+def test_wrong_policies_are_refused_and_named(options) -> None:
+    with pytest.raises(StreamError, match=f"{next(iter(options))} is .* expected"):
+        FaultPolicy(**options)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from primus_sdk.errors import PrimusError, StreamError
 from primus_sdk.recordings import STANDARD_GRAVITY, Recording, Samples
+from primus_sdk.sensors import Sensors
 from primus_sdk.windows import Window, WindowStream, windows_of
 
 MS = 1_000_000
@@ -136,7 +137,7 @@ def test_windows_start_a_hop_apart(hop: float) -> None:
 def test_units_and_mount_bring_samples_to_si_units_in_the_training_axes() -> None:
     times, _ = samples(100, 6)
     flipped = np.diag([-1.0, 1.0, -1.0])  # half a turn about y
-    stream = WindowStream(accelerometer_unit="g", gyroscope_unit="deg/s", mount=flipped)
+    stream = WindowStream(sensors=Sensors("g", "deg/s", mount=flipped))
     (window,) = stream.push(times, np.tile([0.5, 1.0, -2.0, 180.0, 90.0, 0.0], (len(times), 1)))[:1]
     expected = [-0.5 * STANDARD_GRAVITY, STANDARD_GRAVITY, 2 * STANDARD_GRAVITY, -np.pi, np.pi / 2, 0.0]
     np.testing.assert_allclose(window.imu, np.tile(np.array(expected)[:, None], 250), rtol=1e-6, atol=1e-7)

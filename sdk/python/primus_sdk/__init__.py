@@ -26,9 +26,11 @@ from primus_sdk.errors import (
 )
 from primus_sdk.head import Head
 from primus_sdk.prediction import Prediction
+from primus_sdk.quality import Dropped, FaultPolicy, Quality
 from primus_sdk.recogniser import Recogniser, load
+from primus_sdk.sensors import Sensors
 from primus_sdk.stream import Recognition, Stream
-from primus_sdk.windows import Dropped, Quality, Window, WindowStream
+from primus_sdk.windows import Window, WindowStream
 
 __version__ = "0.1.0"
 
@@ -38,6 +40,7 @@ __all__ = [
     "CalibrationError",
     "ClosedError",
     "Dropped",
+    "FaultPolicy",
     "Head",
     "HeadError",
     "OutputError",
@@ -50,6 +53,7 @@ __all__ = [
     "RecordingError",
     "RuntimeMismatchError",
     "RuntimeUnavailableError",
+    "Sensors",
     "Stream",
     "StreamError",
     "Window",

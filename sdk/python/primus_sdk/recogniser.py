@@ -19,10 +19,12 @@ from primus_sdk.errors import CalibrationError, HeadError, WindowError
 from primus_sdk.head import Head
 from primus_sdk.manifest import EMBEDDING_SIZE, Manifest
 from primus_sdk.prediction import Prediction
+from primus_sdk.quality import FaultPolicy
 from primus_sdk.runtimes import open_runtime
 from primus_sdk.runtimes.base import closed
+from primus_sdk.sensors import Sensors
 from primus_sdk.stream import Stream
-from primus_sdk.windows import AccelerometerUnit, GyroscopeUnit, Window, WindowStream
+from primus_sdk.windows import Window, WindowStream
 
 Windows: TypeAlias = ArrayLike | Window | Sequence[Window]
 
@@ -146,14 +148,13 @@ class Recogniser:
         self,
         hop: float | None = None,
         *,
-        accelerometer_unit: AccelerometerUnit = "m/s^2",
-        gyroscope_unit: GyroscopeUnit = "rad/s",
-        mount: ArrayLike | None = None,
+        sensors: Sensors = Sensors(),
+        policy: FaultPolicy = FaultPolicy(),
     ) -> Stream:
         """A stream to push sensor samples into; it gives a recognition every `hop` seconds (default: the bundle's).
 
-        Units are those of the samples to come, gravity included; mount `(3, 3)` is the rotation from the sensor's axes
-        to the training data's. One recogniser may serve several streams.
+        `sensors` says what the samples to come mean, `policy` what gaps and late samples do. One recogniser may serve
+        several streams.
 
         Raises:
             StreamError: an option is out of its range.
@@ -162,7 +163,7 @@ class Recogniser:
         if self._closed:
             raise closed()
         hop_seconds = self._manifest.hop_seconds if hop is None else hop
-        return Stream(self, WindowStream(hop_seconds, accelerometer_unit, gyroscope_unit, mount))
+        return Stream(self, WindowStream(hop_seconds, sensors, policy))
 
     def close(self) -> None:
         """Give the model's memory back; a second call does nothing."""

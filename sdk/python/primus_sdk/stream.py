@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk import prediction
 from primus_sdk.head import Head
 from primus_sdk.prediction import Prediction
-from primus_sdk.windows import Dropped, Window, WindowStream
+from primus_sdk.quality import Dropped
+from primus_sdk.windows import Window, WindowStream
 
 
 class Embedder(Protocol):

@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,36 +23,15 @@ from primus_sdk import pushed
 from primus_sdk.errors import StreamError
 from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS
 from primus_sdk.pairing import Pairer, Pairs
-from primus_sdk.recordings import STANDARD_GRAVITY, Recording
+from primus_sdk.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.recordings import Recording
 from primus_sdk.resample import SensorResampler, concatenated, rows
+from primus_sdk.sensors import Sensors
 
 WINDOW_SAMPLES = 250
 RATE_HZ = 50
-AccelerometerUnit = Literal["m/s^2", "g"]
-GyroscopeUnit = Literal["rad/s", "deg/s"]
-
-_FACTORS = {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "rad/s": 1.0, "deg/s": float(np.pi / 180)}
 _LARGEST_VALUE = 1e5  # in SI units; far beyond any sensor, far below what would overflow
 _TOGETHER = 4096  # samples: both sensors advance by turns, so that neither's backlog grows with the push
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How much of a window was measured.
-
-    Attributes:
-        coverage: share of the window, 0 to 1, that lies in no gap of more than 100 ms of either sensor.
-        largest_gap_s: longest time between two consecutive samples of one sensor, seconds.
-        accelerometer_hz: samples a second that the accelerometer delivered in the window.
-        gyroscope_hz: the same of the gyroscope. Below 50, movement above half of it is lost.
-        after_reset: the stream started anew since the window before (or, for the first, since the first sample).
-    """
-
-    coverage: float
-    largest_gap_s: float
-    accelerometer_hz: float
-    gyroscope_hz: float
-    after_reset: bool
 
 
 @dataclass(frozen=True)
@@ -73,21 +51,6 @@ class Window:
     quality: Quality
 
 
-@dataclass(frozen=True)
-class Dropped:
-    """What of the samples so far no window will show.
-
-    Attributes:
-        repeated: samples no later than 0.1 ms after the one before.
-        late: samples older than the one before, by up to a second.
-        unpaired: grid points (20 ms) at which only one sensor delivered.
-    """
-
-    repeated: int
-    late: int
-    unpaired: int
-
-
 @dataclass
 class WindowStream:
     """Cuts live samples into windows; one instance a device, not shared between threads.
@@ -96,28 +59,20 @@ class WindowStream:
 
     Attributes:
         hop_seconds: from one window's start to the next one's; a multiple of 0.02 from 0.02 up.
-        accelerometer_unit: of the samples that will be pushed, gravity included.
-        gyroscope_unit: of the samples that will be pushed.
-        mount: (3, 3) rotation that turns the sensor's axes into the training data's (`mount @ sample`), or None.
+        sensors: what the samples that will be pushed mean.
+        policy: what gaps and late samples do.
 
     Raises:
-        StreamError: an option is out of its range, or the mount is no rotation.
+        StreamError: the hop is out of its range.
     """
 
     hop_seconds: float = 1.0
-    accelerometer_unit: AccelerometerUnit = "m/s^2"
-    gyroscope_unit: GyroscopeUnit = "rad/s"
-    mount: ArrayLike | None = None
+    sensors: Sensors = Sensors()
+    policy: FaultPolicy = FaultPolicy()
 
     def __post_init__(self) -> None:
         self._hop = pushed.hop_points(self.hop_seconds)
-        for unit, kind, name in (
-            (self.accelerometer_unit, AccelerometerUnit, "accelerometer_unit"),
-            (self.gyroscope_unit, GyroscopeUnit, "gyroscope_unit"),
-        ):
-            if unit not in get_args(kind):
-                raise StreamError(f"{name} is {unit!r}; expected one of {', '.join(map(repr, get_args(kind)))}")
-        self._rotation = pushed.rotation(self.mount)
+        self._matrices = (self.sensors.accelerometer_matrix(), self.sensors.gyroscope_matrix())
         self._sensors = (SensorResampler(), SensorResampler())
         self._pairer = Pairer()
         self._held: Pairs | None = None  # of the current run, from the next window's start on
@@ -129,7 +84,7 @@ class WindowStream:
         """What was left out so far, and why."""
         accelerometer, gyroscope = self._sensors
         return Dropped(
-            accelerometer.repeated + gyroscope.repeated, accelerometer.late + gyroscope.late, self._pairer.unpaired
+            accelerometer.repeated + gyroscope.repeated, accelerometer.late + gyroscope.late, 0, self._pairer.unpaired
         )
 
     def push_accelerometer(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
@@ -191,8 +146,10 @@ class WindowStream:
         samples = np.atleast_2d(pushed.floats(values))
         if samples.ndim != 2 or samples.shape[1] != 3:
             raise StreamError(f"{sensor} values have the shape {samples.shape}; expected (n, 3) or (3,)")
-        unit = self.accelerometer_unit if sensor == "accelerometer" else self.gyroscope_unit
-        samples = samples * _FACTORS[unit]
+        # Spelt out: a matrix product may sum in another order for another number of samples.
+        x, y, z = samples.T
+        matrix = self._matrices[sensor == "gyroscope"]
+        samples = np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
         bad = ~(np.abs(samples) <= _LARGEST_VALUE).all(axis=1)
         if bad.any():
             position = int(bad.argmax())
@@ -200,11 +157,7 @@ class WindowStream:
                 f"{sensor} sample {position} of this push is {samples[position].tolist()}: not finite, or larger than "
                 "any sensor measures; leave such samples out, none of this push was taken"
             )
-        if self._rotation is None:
-            return samples
-        # Spelt out: a matrix product may sum in another order for another number of samples.
-        x, y, z = samples.T
-        return np.stack([row[0] * x + row[1] * y + row[2] * z for row in self._rotation], axis=1)
+        return samples
 
     def _cut(self, pairs: Sequence[Pairs]) -> list[Window]:
         windows: list[Window] = []
@@ -236,13 +189,13 @@ class WindowStream:
         return windows
 
 
-def windows_of(recording: Recording, hop_seconds: float = 1.0, mount: ArrayLike | None = None) -> list[Window]:
+def windows_of(recording: Recording, hop_seconds: float = 1.0, sensors: Sensors = Sensors()) -> list[Window]:
     """Cut a recording by the very stream that runs live, so that training, replay and device see the same windows.
 
     Raises:
         StreamError: as `WindowStream`; a recording with values that are not finite is refused whole.
     """
-    stream = WindowStream(hop_seconds, mount=mount)
+    stream = WindowStream(hop_seconds, sensors)
     accelerometer, gyroscope = recording.accelerometer, recording.gyroscope
     blocks = 1 + max(len(accelerometer.timestamps_ns), len(gyroscope.timestamps_ns)) // _TOGETHER
     windows: list[Window] = []
@@ -265,6 +218,9 @@ def _window(imu: NDArray[np.float32], run: Pairs, start: int, after_reset: bool)
         largest_gap_s=int(largest.max()) / 1e9,
         accelerometer_hz=float(rates[0]),
         gyroscope_hz=float(rates[1]),
+        jitter_ms=0.0,
+        saturated=0.0,
+        still=False,
         after_reset=after_reset,
     )
     return Window(imu[:, part].copy(), start_ns, start_ns + WINDOW_SAMPLES * GRID_NS, quality)

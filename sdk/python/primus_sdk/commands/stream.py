@@ -17,7 +17,8 @@ from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.head import Head
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, watch
-from primus_sdk.windows import AccelerometerUnit, GyroscopeUnit, Window, WindowStream
+from primus_sdk.sensors import AccelerometerUnit, GyroscopeUnit, Sensors
+from primus_sdk.windows import Window, WindowStream
 
 EXAMPLES = """\b
 Examples:
@@ -160,7 +161,7 @@ def _stream_rows(
             "there is no head to name activities with: give --head (--dataset ... --save-head makes one), "
             "or --json for the bare embeddings"
         )
-    windows = WindowStream(hop, accelerometer_unit, gyroscope_unit)
+    windows = WindowStream(hop, Sensors(accelerometer_unit, gyroscope_unit))
     rows = _table.read_rows(source, _table.chosen(columns), time_unit)
     began, shown = None, 0
     for window in _windows(windows, rows, 1 if source == "-" else _ROWS):
