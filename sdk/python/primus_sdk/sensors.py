@@ -29,7 +29,7 @@ class Sensors:
         accelerometer_unit: of acceleration, and of gravity where it comes apart.
         gyroscope_unit: of the rotation rates.
         convention: "android" (and nearly every sensor chip): at rest the axis that points up reads +9.81 m/s^2.
-            "ios": Core Motion's acceleration and gravity have the opposite sign on all three axes; rotation rates agree.
+            "ios": Core Motion's acceleration and gravity have the opposite sign on all axes; rotation rates agree.
         mount: (3, 3) rotation that turns the sensor's axes into the training data's (`mount @ sample`); None: they
             are the same. Kept as three tuples.
         accelerometer_range: the largest value that the sensor can report, in its unit, as in 8 for +-8 g; None: not
