@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from primus_sdk.grid import Points
 from primus_sdk.kernel import GRID_NS
-from primus_sdk.resample import Points, SensorResampler
+from primus_sdk.ordering import Taken, joined
+from primus_sdk.resample import SensorResampler
 
 RATES = [50, 69, 100, 104, 200, 500, 1000]
 SECONDS = 16
@@ -27,7 +29,9 @@ def band_limited(times: np.ndarray, highest: float, seed: int = 0) -> np.ndarray
 
 def resampled(times: np.ndarray, values: np.ndarray) -> Points:
     resampler = SensorResampler()
-    return Points(*map(np.concatenate, zip(resampler.push(times, values), resampler.finish(), strict=True)))
+    samples = Taken(times, np.ascontiguousarray(values.T), np.zeros(len(times), np.int64))
+    points = joined([part for part in (resampler.push(samples), resampler.finish()) if part is not None])
+    return points._replace(values=points.values.T)
 
 
 def steady(rate: float, offset_ns: int = 0) -> np.ndarray:

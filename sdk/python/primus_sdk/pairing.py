@@ -7,28 +7,30 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.resample import Points, concatenated, rows, steps
+from primus_sdk.grid import Points
+from primus_sdk.ordering import columns, joined
+from primus_sdk.resample import steps
 
 _PATIENCE = 50  # grid points (1 s) to wait for the other sensor's clock to step back as well
 _LONGEST_LEAD = 30_000  # grid points (10 min) by which one sensor may run ahead of the other
 
 
 class Pairs(NamedTuple):
-    """Grid points that both sensors reached.
+    """Grid points that both sensors reached; the last axis of each column counts them.
 
     Attributes:
         run: int64 (n,), number of the unbroken run that the point belongs to; runs are numbered from 0.
         number: int64 (n,), the point's time in units of 20 ms.
-        values: float64 (n, 6), accelerometer then gyroscope.
-        gap_ns: int64 (n, 2), each sensor's gap around the point.
-        seen: int64 (n, 2), each sensor's samples up to the point, since it last started anew.
+        values: float64 (6, n), accelerometer then gyroscope.
+        gap_ns: int64 (2, n), each sensor's gap around the point.
+        tally: int64 (10, n), each sensor's running counts at the point.
     """
 
     run: NDArray[np.int64]
     number: NDArray[np.int64]
     values: NDArray[np.float64]
     gap_ns: NDArray[np.int64]
-    seen: NDArray[np.int64]
+    tally: NDArray[np.int64]
 
 
 class Pairer:
@@ -53,12 +55,22 @@ class Pairer:
         self._ignored = 0  # points in a row that waited for the other clock's step back
         self._anew = True
 
+    def in_step(self, *epochs: int) -> bool:
+        """Whether no sensor's clock has gone its own way since the last pair: both are at it, and at these epochs."""
+        shifted = {epoch + shift for epoch, shift in zip(epochs, self._shift, strict=True)}
+        return len(shifted) == 1 and (self._anew or shifted == {self._previous[0]})
+
+    def next_number(self, side: int) -> int | None:
+        """The oldest point of a sensor that waits for the other; None where none does."""
+        waiting = self._queues[side]
+        return None if waiting is None else int(waiting.number[0])
+
     def push(self, accelerometer: Points | None, gyroscope: Points | None) -> list[Pairs]:
         """Take new points of either sensor, or both, and return the pairs that they complete, in order."""
         for side, points in enumerate((accelerometer, gyroscope)):
             if points is not None and len(points.number):
                 waiting = self._queues[side]
-                self._queues[side] = points if waiting is None else concatenated([waiting, points])
+                self._queues[side] = points if waiting is None else joined([waiting, points])
         pairs = []
         while (first := self._queues[0]) is not None and (second := self._queues[1]) is not None:
             if (pair := self._step(first, second)) is not None:
@@ -117,13 +129,13 @@ class Pairer:
         return Pairs(
             run,
             number,
-            np.concatenate([first.values[:count], second.values[:count]], axis=1),
-            np.stack([first.gap_ns[:count], second.gap_ns[:count]], axis=1),
-            np.stack([first.seen[:count], second.seen[:count]], axis=1),
+            np.concatenate([first.values[:, :count], second.values[:, :count]]),
+            np.stack([first.gap_ns[:count], second.gap_ns[:count]]),
+            np.concatenate([first.tally[:, :count], second.tally[:, :count]]),
         )
 
 
 def _rest(points: Points, count: int) -> Points | None:
     if count >= len(points.number):
         return None
-    return rows(points, slice(count, None))
+    return columns(points, slice(count, None))

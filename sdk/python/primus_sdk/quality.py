@@ -48,7 +48,7 @@ class Dropped:
     """What of the samples so far no window will show.
 
     Attributes:
-        repeated: samples no later than 0.1 ms after the one before.
+        repeated: samples within 0.1 ms of another.
         late: samples older than the newest by more than the reorder window, and by no more than the reset.
         invalid: samples that are NaN, infinite, or larger than any sensor measures.
         unpaired: grid points (20 ms) at which only one sensor delivered.
@@ -69,7 +69,7 @@ class FaultPolicy:
             lowers the coverage of the windows over it. 0.02 to 1.
         reset_s: after a longer silence, or a longer step back of the clock, the stream starts anew. `fill_s` to 4.
         reorder_s: a sample older than the newest by up to this many seconds is put in its place; one older still is
-            dropped and counted as late. 0 to 0.5. Above 0.02 it delays each window by as much as it is longer.
+            dropped and counted as late. 0 to 0.5. Above 0.01 it delays each window by about as much as it is longer.
 
     Raises:
         StreamError: a value is out of its range.
@@ -77,7 +77,7 @@ class FaultPolicy:
 
     fill_s: float = 0.1
     reset_s: float = 1.0
-    reorder_s: float = 0.02
+    reorder_s: float = 0.01
 
     def __post_init__(self) -> None:
         for name, least, most in (

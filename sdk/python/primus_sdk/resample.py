@@ -10,211 +10,192 @@ sensor's rate where that is less. The kernel is symmetric, so its phase is linea
 its gain is within 1e-3 of one below 15 Hz and 1e-3 or less above 35 Hz; between, it falls off through 1/2 at 25 Hz.
 
 Everything a point depends on (which samples, their weights, the rate that the cutoff follows) is a function of the
-sequence of samples alone, and the sums run sample by sample in the order of time. That is what makes the result equal,
-bit for bit, however the samples were cut into pushes.
+samples and their order of arrival alone, and the sums run sample by sample in the order of time. That is what makes the
+result equal, bit for bit, however the samples were cut into pushes.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
-
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS, kernel
+from primus_sdk.grid import Points, Segment, grid_points
+from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS, Ints
+from primus_sdk.ordering import Orderer, Taken, columns, joined
+from primus_sdk.quality import FaultPolicy
 
-RESET_GAP_NS = 1_000_000_000
-"""A longer silence, or a longer step back of the clock, starts the stream anew."""
+LONGEST_PERIOD_NS = 50_000_000
+TALLIES = 5
+"""Running counts of a sensor: samples, those at the end of the range, steps of at most 100 ms, the sum of these steps
+in microseconds, and the sum of their squares."""
 
-MIN_STEP_NS = 100_000  # closer samples count as one repeated: bounds what 200 ms can hold, whatever comes in
-_BLOCK = 4096  # samples at a time: bounds the working memory, and keeps it in the cache
-_POINTS = 512  # grid points at a time, for the same reason
+_BLOCK = 16_384  # samples at a time: bounds the working memory
 _FIRST_RATE, _RATE = 32, 64  # spacings that the first estimate of the rate, and each later one, is made from
 _FILL_NS = 10_000_000
-_LONGEST_PERIOD_NS, _PERIOD_STEP_NS = 50_000_000, 500_000
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-_Columns = TypeVar("_Columns", bound=tuple[NDArray[Any], ...])
-
-
-class Points(NamedTuple):
-    """Consecutive grid points of one sensor.
-
-    Attributes:
-        epoch: int64 (n,), how often the sensor's clock had stepped back when the point came.
-        number: int64 (n,), the point's time in units of 20 ms.
-        values: float64 (n, 3).
-        gap_ns: int64 (n,), distance of the two samples around the point.
-        seen: int64 (n,), samples up to the point since the sensor last started anew.
-    """
-
-    epoch: Ints
-    number: Ints
-    values: Floats
-    gap_ns: Ints
-    seen: Ints
-
-
-class _Segment(NamedTuple):
-    """Samples of an unbroken run that later grid points still need, with filled-in ones in longer gaps."""
-
-    times: Ints
-    values: Floats
-    step: Ints  # since the sample before, filled-in ones included
-    gap_ns: Ints  # between the real samples that the entry ends or lies between
-    seen: Ints  # real samples up to this one
-    period: Ints  # the sensor's sampling period as known when this sample came
+_PERIOD_STEP_NS = 500_000
 
 
 class SensorResampler:
     """The streaming resampler of one sensor.
 
     Attributes:
-        repeated: samples dropped since they came no later than 0.1 ms after the one before.
-        late: samples dropped since they were older than the one before, by up to a second.
-        restarts: steps back of the clock by more than a second.
+        restarts: steps back of the clock by more than the policy's reset.
+        period: the sampling period, nanoseconds, as known now; 0 while it is not.
     """
 
-    def __init__(self) -> None:
-        self.repeated = self.late = self.restarts = 0
+    def __init__(self, policy: FaultPolicy = FaultPolicy()) -> None:
+        self.restarts = self.period = 0
+        self._reset = round(policy.reset_s * 1e9)
+        self._orderer = Orderer(round(policy.reorder_s * 1e9), self._reset)
+        self._tally = np.zeros((TALLIES, 1), np.int64)
         self._last: int | None = None
         self._start_segment()
 
-    def push(self, times: Ints, values: Floats) -> Points:
-        """Take samples, int64 (n,) ns and finite float64 (n, 3), and return the grid points that they complete."""
-        done: list[Points] = []
-        for start in range(0, len(times), _BLOCK):
-            self._push_block(times[start : start + _BLOCK], values[start : start + _BLOCK], done)
-        return concatenated(done) if done else _no_points()
+    @property
+    def late(self) -> int:
+        """Samples dropped since they came too late to be put in their place."""
+        return self._orderer.late
 
-    def finish(self) -> Points:
+    @property
+    def repeated(self) -> int:
+        """Samples dropped since they came within 0.1 ms of another."""
+        return self._orderer.repeated
+
+    @property
+    def next_number(self) -> int | None:
+        """The grid point to come next, where a segment has begun."""
+        return self._next if self._count else None
+
+    def push(self, samples: Taken) -> Points | None:
+        """Take samples as they come, and return the grid points that they complete."""
+        done: list[Points] = []
+        for start in range(0, len(samples.times), _BLOCK):
+            stop = start + _BLOCK
+            block = Taken(samples.times[start:stop], samples.values[:, start:stop], samples.full[start:stop])
+            for position, part in enumerate(self._orderer.push(block)):
+                if position:
+                    self._close(done)
+                    self.restarts += 1
+                    self._last = None
+                self._take(part, done)
+        return joined(done) if done else None
+
+    def finish(self) -> Points | None:
         """End the run: return the points up to the last sample; the next sample starts anew."""
         done: list[Points] = []
+        for part in self._orderer.flush():
+            self._take(part, done)
         self._close(done)
         self._last = None
-        return concatenated(done) if done else _no_points()
+        return joined(done) if done else None
 
-    def _push_block(self, times: Ints, values: Floats, done: list[Points]) -> None:
-        if self._last is None:
-            self._last = int(times[0]) - MIN_STEP_NS
-        apart = steps(times, self._last)
-        if apart.min() >= MIN_STEP_NS and apart.max() <= RESET_GAP_NS:  # as good as always
-            self._last = int(times[-1])
-            self._extend(times, values, done)
+    def _take(self, samples: Taken, done: list[Points]) -> None:
+        """Take samples in order, and start anew where the sensor was silent for too long."""
+        if len(samples.times) == 0:
             return
-        taken: list[int] = []
-        for position, time in enumerate(times.tolist()):
-            step = time - self._last
-            if step > RESET_GAP_NS or step < -RESET_GAP_NS:
-                self._extend(times[taken], values[taken], done)
-                self._close(done)
-                self.restarts += step < 0
-                taken = []
-            elif step < 0:
-                self.late += 1
-                continue
-            elif step < MIN_STEP_NS:
-                self.repeated += 1
-                continue
-            taken.append(position)
-            self._last = time
-        self._extend(times[taken], values[taken], done)
+        apart = steps(samples.times, int(samples.times[0]) if self._last is None else self._last)
+        self._last = int(samples.times[-1])
+        begin = 0
+        for silent in np.flatnonzero(apart > self._reset).tolist() if apart.max() > self._reset else ():
+            self._extend(columns(samples, slice(begin, silent)), done)
+            self._close(done)
+            begin = silent
+        self._extend(columns(samples, slice(begin, None)) if begin else samples, done)
 
     def _start_segment(self) -> None:
         self._count = 0  # real samples of the segment so far
-        self._period = 0  # 0: not known yet
-        self._waiting: list[tuple[Ints, Floats]] = []  # not yet in the segment
-        self._waiting_count = 0
-        self._spacings = np.zeros(0, np.int64)  # the last ones, for the next estimate
-        self._until_renewal = _FIRST_RATE + _RATE  # the first estimate holds for its own spacings and 64 more
+        self.period = 0
+        self._waiting: list[Taken] = []  # the first ones, until the period is known
+        self._spacings = np.zeros(0, np.int64)  # since the last estimate
+        self._unrenewed = True  # the first estimate holds for its own spacings and 64 more
         self._next = 0  # grid index of the next point
         none = np.zeros(0, np.int64)
-        self._segment = _Segment(none, np.zeros((0, 3)), none, none, none, none)
+        self._segment = Segment(none, np.zeros((3, 0)), none, none, np.zeros((TALLIES, 0), np.int64), none)
 
-    def _extend(self, times: Ints, values: Floats, done: list[Points]) -> None:
-        """Continue the segment by samples that are in order and less than a second apart."""
-        if len(times) == 0:
+    def _extend(self, samples: Taken, done: list[Points]) -> None:
+        """Continue the segment by samples that are in order and no reset apart."""
+        if len(samples.times) == 0:
             return
-        self._waiting.append((times, values))
-        self._waiting_count += len(times)
-        if self._period == 0:
-            if self._waiting_count > _FIRST_RATE:
-                self._process(done)
-        # Samples that complete no grid point can wait; until a renewal, their period is known without a look at them.
-        elif (
-            self._waiting_count > self._until_renewal
-            or int(times[-1]) + self._period - HALF_WIDTH_NS > self._next * GRID_NS
-        ):
-            self._process(done)
+        if self.period == 0:
+            self._waiting.append(samples)
+            if sum(len(waiting.times) for waiting in self._waiting) <= _FIRST_RATE:
+                return
+            samples = joined(self._waiting)
+        self._process(samples, done)
 
     def _close(self, done: list[Points]) -> None:
-        if self._period > 0 or self._waiting_count > 1:
-            self._process(done)
+        if self.period == 0 and sum(len(waiting.times) for waiting in self._waiting) > 1:
+            self._process(joined(self._waiting), done)
+        if self._count:
             self._emit(int(self._segment.times[-1]) // GRID_NS, done)
         self._start_segment()
 
-    def _process(self, done: list[Points]) -> None:
-        """Put the waiting samples into the segment, and compute the grid points that they complete."""
-        if self._waiting:
-            times, values = (np.concatenate(column) for column in zip(*self._waiting, strict=True))
-            self._waiting, self._waiting_count = [], 0
-            if self._period == 0:
-                self._period = _period(np.diff(times[: _FIRST_RATE + 1]))
-            self._append(times, values)
+    def _process(self, samples: Taken, done: list[Points]) -> None:
+        """Put samples into the segment, and compute the grid points that they complete."""
+        if self.period == 0:
+            self._waiting = []
+            self.period = int(_periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0])
+        self._append(samples)
         # The last point whose samples are all there: one more, a period later, would be out of its reach.
         reach = int((self._segment.times + self._segment.period).max())
         self._emit((reach - HALF_WIDTH_NS - 1) // GRID_NS, done)
 
-    def _append(self, times: Ints, values: Floats) -> None:
+    def _append(self, samples: Taken) -> None:
         """Put real samples into the segment, filling longer gaps between them by straight lines."""
-        segment, first = self._segment, self._count == 0
+        segment, first, times = self._segment, self._count == 0, samples.times
         spacing = steps(times, int(times[0]) if first else int(segment.times[-1]))
         period = self._periods(spacing[1:] if first else spacing, first)
         gap = spacing
+        tally = self._count_up(samples, spacing, first)
         if first:
             self._next = -(-int(times[0]) // GRID_NS)
-            spacing = np.r_[period[:1], spacing[1:]]  # the first sample stands for as much time as any
-        seen = self._count + 1 + np.arange(len(times))
+            spacing = np.concatenate([period[:1], spacing[1:]])  # the first sample stands for as much time as any
         self._count += len(times)
-        added = _Segment(times, values, spacing, gap, seen, period)
+        added = Segment(times, samples.values, spacing, gap, tally, period)
         # A kernel of this cutoff cannot bridge much more than its own spacing.
         if (long := 4 * spacing > 5 * np.maximum(GRID_NS, period)).any():
-            added = _filled(added, values[:1] if first else segment.values[-1:], long)
-        self._segment = concatenated([segment, added])
+            added = _filled(
+                columns(added if first else segment, slice(0, 1) if first else slice(-1, None)), added, long
+            )
+        self._segment = joined([segment, added])
+
+    def _count_up(self, samples: Taken, spacing: Ints, first: bool) -> Ints:
+        """The running counts at each sample (5, n)."""
+        steady = spacing <= HALF_WIDTH_NS
+        if first:
+            steady[0] = False
+        microseconds = np.where(steady, spacing // 1000, 0)
+        counts = np.empty((TALLIES, len(spacing)), np.int64)
+        counts[0], counts[1], counts[2] = 1, samples.full, steady
+        counts[3], counts[4] = microseconds, microseconds * microseconds
+        counts[:, 0] += self._tally[:, 0]
+        tally = np.cumsum(counts, axis=1)
+        self._tally = tally[:, -1:].copy()
+        return tally
 
     def _periods(self, spacing: Ints, first: bool) -> Ints:
         """The period that holds at each sample: renewed every 64 samples, from the 64 spacings before."""
-        periods = np.empty(len(spacing) + first, np.int64)
-        filled = int(first)
-        periods[:filled] = self._period
-        while len(spacing):
-            taken, spacing = spacing[: self._until_renewal], spacing[self._until_renewal :]
-            periods[filled : filled + len(taken)] = self._period
-            filled += len(taken)
-            self._spacings = np.concatenate([self._spacings, taken])[-_RATE:]
-            self._until_renewal -= len(taken)
-            if self._until_renewal == 0:
-                self._period, self._until_renewal = _period(self._spacings), _RATE
-        return periods
+        known = np.concatenate([self._spacings, spacing])
+        before = len(self._spacings)  # of the spacings since the last renewal, and at first all
+        ends = np.arange(_FIRST_RATE + _RATE if self._unrenewed else _RATE, len(known) + 1, _RATE)
+        if len(ends) == 0:
+            self._spacings = known
+            return np.full(len(spacing) + first, self.period, np.int64)
+        renewed = _periods_of(known[int(ends[0]) - _RATE : int(ends[-1])].reshape(-1, _RATE))
+        held = np.concatenate([[self.period], renewed])
+        self.period, self._unrenewed, self._spacings = int(held[-1]), False, known[int(ends[-1]) :]
+        lengths = np.diff(np.concatenate([[before - first], ends, [len(known)]]))
+        return np.repeat(held, lengths)
 
     def _emit(self, last: int, done: list[Points]) -> None:
         """Compute the grid points up to this index, and forget the samples that no later one needs."""
         segment = self._segment
-        while self._next <= last:
-            numbers = np.arange(self._next, min(last + 1, self._next + _POINTS), dtype=np.int64)
-            done.append(_points(segment, numbers, self.restarts))
-            self._next += len(numbers)
+        if self._next <= last:
+            done.append(grid_points(segment, self._next, last + 1, self.restarts))
+            self._next = last + 1
         needed = int(np.searchsorted(segment.times, self._next * GRID_NS - HALF_WIDTH_NS)) - 1
         if needed > 0:
-            self._segment = rows(segment, slice(needed, None))
-
-
-def concatenated(parts: list[_Columns]) -> _Columns:
-    """Join tables of the same columns, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return type(parts[0])(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+            self._segment = columns(segment, slice(needed, None))
 
 
 def steps(values: Ints, before: int) -> Ints:
@@ -225,62 +206,30 @@ def steps(values: Ints, before: int) -> Ints:
     return differences
 
 
-def rows(table: _Columns, part: slice) -> _Columns:
-    """Take some rows of a table; copied, so that the rest can be forgotten."""
-    return type(table)(*(column[part].copy() for column in table))
-
-
-def _no_points() -> Points:
-    none = np.zeros(0, np.int64)
-    return Points(none, none, np.zeros((0, 3)), none, none)
-
-
-def _filled(samples: _Segment, before: Floats, long: NDArray[np.bool_]) -> _Segment:
-    """Put samples on straight lines into the long steps; `before` (1, 3) is the sample ahead of them all."""
+def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segment:
+    """Put samples on straight lines into the long steps; `before` is the one sample ahead of them all."""
     pieces = np.where(long, -(-samples.step // np.maximum(_FILL_NS, samples.period)), 1)
     last = np.repeat(np.arange(len(pieces)), pieces)
     piece = np.arange(len(last)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + 1
     whole = piece == pieces[last]
-    start = np.concatenate([before, samples.values[:-1]])[last]
-    line = start + (piece / pieces[last])[:, None] * (samples.values[last] - start)
+    start = np.concatenate([before.values, samples.values[:, :-1]], axis=1)[:, last]
+    line = start + (piece / pieces[last]) * (samples.values[:, last] - start)
     since = piece * samples.step[last] // pieces[last]
-    return _Segment(
+    return Segment(
         samples.times[last] - samples.step[last] + since,
-        np.where(whole[:, None], samples.values[last], line),
+        np.where(whole, samples.values[:, last], line),
         since - (piece - 1) * samples.step[last] // pieces[last],
         samples.gap_ns[last],
-        samples.seen[last] - ~whole,
+        np.where(whole, samples.tally[:, last], np.concatenate([before.tally, samples.tally[:, :-1]], axis=1)[:, last]),
         samples.period[last],
     )
 
 
-def _period(spacings: Ints) -> int:
-    """Mean spacing, gaps aside, in half milliseconds (a cutoff that wavers with the jitter helps nobody)."""
-    steady = spacings[spacings <= HALF_WIDTH_NS]
-    mean = int(steady.sum()) // len(steady) if len(steady) else _LONGEST_PERIOD_NS
+def _periods_of(spacings: Ints) -> Ints:
+    """Each row's mean, gaps aside, in half milliseconds (a cutoff that wavers with the jitter helps nobody)."""
+    steady = spacings <= HALF_WIDTH_NS
+    count = np.count_nonzero(steady, axis=1)
+    total = np.where(steady, spacings, 0).sum(axis=1)
+    mean = np.where(count > 0, total // np.maximum(count, 1), LONGEST_PERIOD_NS)
     steps = (mean + _PERIOD_STEP_NS // 2) // _PERIOD_STEP_NS
-    return min(max(steps, 1) * _PERIOD_STEP_NS, _LONGEST_PERIOD_NS)
-
-
-def _points(segment: _Segment, numbers: Ints, epoch: int) -> Points:
-    times, time = segment.times, numbers * GRID_NS
-    first = np.searchsorted(times, time - HALF_WIDTH_NS)
-    reach = np.maximum.accumulate(times + segment.period)
-    last = np.minimum(np.searchsorted(reach, time + HALF_WIDTH_NS, side="right"), len(times) - 1)
-    tap = first + np.arange(int((last - first).max()) + 1)[:, None]  # (taps, points)
-    inside, tap = tap <= last, np.minimum(tap, last)
-    # A sample stands for the time to the middle of its neighbours; the one after the last is not waited for.
-    after = np.where(tap < last, segment.step[np.minimum(tap + 1, last)], segment.period[last])
-    weight = kernel(np.abs(times[tap] - time), segment.period[last]) * (segment.step[tap] + after) * inside
-    product = weight[:, :, None] * segment.values[tap]
-    values, total = np.zeros((len(numbers), 3)), np.zeros(len(numbers))
-    for values_of_tap, weight_of_tap in zip(product, weight, strict=True):  # in order: a sum() may pair them up anew
-        values += values_of_tap
-        total += weight_of_tap
-    return Points(
-        np.full(len(numbers), epoch, np.int64),
-        numbers,
-        values / total[:, None],
-        segment.gap_ns[np.minimum(np.searchsorted(times, time), len(times) - 1)],
-        segment.seen[np.searchsorted(times, time, side="right") - 1],
-    )
+    return np.asarray(np.minimum(np.maximum(steps, 1) * _PERIOD_STEP_NS, LONGEST_PERIOD_NS), np.int64)

@@ -1,54 +1,33 @@
 """Five-second windows from two live sensors: what training, replay and the device all see.
 
 Accelerometer and gyroscope are resampled each by its own timestamps (`primus_sdk.resample`) and joined on a 50 Hz
-grid. The rules, each a function of the two sequences of samples alone, never of how they are cut into pushes:
-
-- a gap of up to 100 ms is filled; a longer one too, but the windows over it say so in their quality; after more than a
-  second of silence the stream starts anew, and the next window says `after_reset`;
-- a clock that steps back by more than a second starts the stream anew; a sample older by less, or one that repeats the
-  one before, is dropped and counted in `WindowStream.dropped`;
-- only times at which both sensors delivered make windows.
+grid. The contract is `sdk/spec/stream.md`. Its rules are functions of the two sequences of samples alone, never of how
+they are cut into pushes; so samples wait until a window can be due, and are then worked on together.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from primus_sdk import pushed
+from primus_sdk.cutting import WINDOW_SAMPLES, Cutter, Window
 from primus_sdk.errors import StreamError
-from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS
-from primus_sdk.pairing import Pairer, Pairs
+from primus_sdk.intake import Intake
+from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints
+from primus_sdk.pairing import Pairer
 from primus_sdk.quality import Dropped, FaultPolicy, Quality
-from primus_sdk.recordings import Recording
-from primus_sdk.resample import SensorResampler, concatenated, rows
-from primus_sdk.sensors import Sensors
+from primus_sdk.recordings import STANDARD_GRAVITY, Recording
+from primus_sdk.resample import LONGEST_PERIOD_NS, SensorResampler
+from primus_sdk.sensors import FACTORS, Sensors
 
-WINDOW_SAMPLES = 250
-RATE_HZ = 50
-_LARGEST_VALUE = 1e5  # in SI units; far beyond any sensor, far below what would overflow
-_TOGETHER = 4096  # samples: both sensors advance by turns, so that neither's backlog grows with the push
+__all__ = ["WINDOW_SAMPLES", "Quality", "Window", "WindowStream", "windows_of"]
 
-
-@dataclass(frozen=True)
-class Window:
-    """Five seconds of both sensors at 50 Hz.
-
-    Attributes:
-        imu: float32 (6, 250): accelerometer x y z in m/s^2, gravity included, then gyroscope x y z in rad/s.
-        start_ns: time of the first of the 250 points, nanoseconds on the sensors' clock.
-        end_ns: 5 s later; the last point is at `end_ns` - 20 ms.
-        quality: how much of it was measured.
-    """
-
-    imu: NDArray[np.float32]
-    start_ns: int
-    end_ns: int
-    quality: Quality
+_TOGETHER = 16_384  # samples of a sensor that wait at most
+_NEVER, _AT_ONCE = 1 << 62, -(1 << 62)
+_SMALLEST_G, _SMALLEST_DEG_S = 1.9, 240.0  # the smallest ranges that sensors have are 2 g and 245 deg/s
 
 
 @dataclass
@@ -71,129 +50,181 @@ class WindowStream:
     policy: FaultPolicy = FaultPolicy()
 
     def __post_init__(self) -> None:
-        self._hop = pushed.hop_points(self.hop_seconds)
-        self._matrices = (self.sensors.accelerometer_matrix(), self.sensors.gyroscope_matrix())
-        self._sensors = (SensorResampler(), SensorResampler())
+        hop = pushed.hop_points(self.hop_seconds)
+        sensors, policy = self.sensors, self.policy
+        g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
+        smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
+        self._intakes = (
+            Intake("accelerometer", sensors.accelerometer_matrix(), sensors.accelerometer_range, smallest[0]),
+            Intake("gyroscope", sensors.gyroscope_matrix(), sensors.gyroscope_range, smallest[1]),
+        )
+        self._resamplers = (SensorResampler(policy), SensorResampler(policy))
         self._pairer = Pairer()
-        self._held: Pairs | None = None  # of the current run, from the next window's start on
-        self._skip = 0  # points to pass before the next window starts, where the hop is longer than a window
-        self._run = self._run_of_last_window = 0
+        self._cutter = Cutter(hop, round(policy.fill_s * 1e9))
+        self._reorder, self._reset = round(policy.reorder_s * 1e9), round(policy.reset_s * 1e9)
+        self._ready: list[Window] = []
+        self._reach = [_AT_ONCE, _AT_ONCE]  # up to where each sensor's points may be complete, at the most
+        self._due = _AT_ONCE  # no window can be complete before both reaches exceed it
 
     @property
     def dropped(self) -> Dropped:
         """What was left out so far, and why."""
-        accelerometer, gyroscope = self._sensors
+        self._ready += self._work()
+        accelerometer, gyroscope = self._resamplers
         return Dropped(
-            accelerometer.repeated + gyroscope.repeated, accelerometer.late + gyroscope.late, 0, self._pairer.unpaired
+            accelerometer.repeated + gyroscope.repeated,
+            accelerometer.late + gyroscope.late,
+            self._intakes[0].invalid + self._intakes[1].invalid,
+            self._pairer.unpaired,
         )
 
-    def push_accelerometer(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest time that either sensor delivered; None before the first sample."""
+        return max((intake.newest for intake in self._intakes if intake.newest is not None), default=None)
+
+    def push_accelerometer(
+        self, timestamps_ns: ArrayLike, values: ArrayLike, gravity: ArrayLike | None = None
+    ) -> list[Window]:
         """Take accelerometer samples: integer nanoseconds (n,) and values (n, 3), or one of each.
+
+        Where a device reports gravity apart from the acceleration of the movement, `gravity` has the values' shape and
+        unit, and is added. Samples that are not finite, or beyond any sensor, are dropped and counted.
 
         Returns the windows that they complete, oldest first.
 
         Raises:
-            StreamError: shapes or types are wrong, or a value is not finite; none of these samples is then taken.
+            StreamError: shapes or types are wrong; none of these samples is then taken.
         """
-        return self._take(pushed.times(timestamps_ns), self._values(values, "accelerometer"), None)
+        if gravity is None and type(timestamps_ns) is int and self._took_one(0, timestamps_ns, values):
+            return self._windows()
+        times = pushed.times(timestamps_ns)
+        samples = self._intakes[0].check(times, values)
+        if gravity is not None:
+            samples = samples + self._intakes[0].check(times, gravity)
+        self._take(times, samples, None)
+        return self._windows()
 
     def push_gyroscope(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
         """Take gyroscope samples; as `push_accelerometer`."""
-        return self._take(pushed.times(timestamps_ns), None, self._values(values, "gyroscope"))
+        if not (type(timestamps_ns) is int and self._took_one(1, timestamps_ns, values)):
+            times = pushed.times(timestamps_ns)
+            self._take(times, None, self._intakes[1].check(times, values))
+        return self._windows()
 
-    def push(self, timestamps_ns: ArrayLike, rows: ArrayLike) -> list[Window]:
+    def push(self, timestamps_ns: ArrayLike, rows: ArrayLike, gravity: ArrayLike | None = None) -> list[Window]:
         """Take six-axis rows (n, 6), accelerometer then gyroscope, or one row (6,); as `push_accelerometer`."""
-        samples = np.atleast_2d(pushed.floats(rows))
-        if samples.ndim != 2 or samples.shape[1] != 6:
+        times, samples = pushed.times(timestamps_ns), pushed.floats(rows)
+        if samples.ndim == 1 and samples.size:
+            samples = samples.reshape(1, -1)
+        if (samples.ndim != 2 or samples.shape[1] != 6) and samples.size:
             raise StreamError(
                 f"rows have the shape {samples.shape}; expected (n, 6): accelerometer x y z, gyroscope x y z"
             )
-        accelerometer, gyroscope = samples[:, :3], samples[:, 3:]
-        return self._take(
-            pushed.times(timestamps_ns),
-            self._values(accelerometer, "accelerometer"),
-            self._values(gyroscope, "gyroscope"),
-        )
+        samples = samples.reshape(-1, 6)
+        accelerometer = self._intakes[0].check(times, samples[:, :3])
+        if gravity is not None:
+            accelerometer = accelerometer + self._intakes[0].check(times, gravity)
+        self._take(times, accelerometer, samples[:, 3:])
+        return self._windows()
 
     def flush(self) -> list[Window]:
         """End the stream (a recording's end, a device gone): return the windows that waited for their last 100 ms.
 
         Samples pushed afterwards start anew.
         """
-        points = [sensor.finish() for sensor in self._sensors]
-        windows = self._cut(self._pairer.push(points[0], points[1]))
+        windows = self._ready + self._work()
+        self._ready = []
+        accelerometer, gyroscope = (resampler.finish() for resampler in self._resamplers)
+        windows += self._cutter.cut(self._pairer.push(accelerometer, gyroscope))
         self._pairer.forget()
+        for intake in self._intakes:
+            intake.newest = None
+        self._reach, self._due = [_AT_ONCE, _AT_ONCE], _AT_ONCE
         return windows
 
-    def _take(
-        self, times: NDArray[np.int64], accelerometer: NDArray[np.float64] | None, gyroscope: NDArray[np.float64] | None
-    ) -> list[Window]:
-        for values in (accelerometer, gyroscope):
-            if values is not None and len(values) != len(times):
-                raise StreamError(f"{len(times)} timestamps for {len(values)} samples; expected as many")
-        windows: list[Window] = []
+    def _took_one(self, side: int, time: int, values: Any) -> bool:
+        """Take one sample of plain floats, the quick way; False where it is anything else."""
+        if type(values) not in (tuple, list) or len(values) != 3 or not -_NEVER < time < _NEVER:
+            return False
+        x, y, z = values
+        if not (type(x) is float and type(y) is float and type(z) is float):
+            return False
+        self._intakes[side].add_one(time, (x, y, z))
+        self._note(side, time, time, None)
+        return True
+
+    def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
+        """Keep checked samples. Of many, both sensors' are worked on by turns, so that neither's backlog grows."""
         for start in range(0, len(times), _TOGETHER):
-            block = slice(start, start + _TOGETHER)
-            points = [
-                None if values is None else sensor.push(times[block], values[block])
-                for sensor, values in zip(self._sensors, (accelerometer, gyroscope), strict=True)
-            ]
-            windows += self._cut(self._pairer.push(points[0], points[1]))
+            if start:
+                self._ready += self._work()
+            part = times[start : start + _TOGETHER]
+            for side, samples in enumerate((accelerometer, gyroscope)):
+                if samples is not None:
+                    self._intakes[side].add(part, samples[start : start + _TOGETHER])
+                    step = int(part[-1] - part[-2]) if len(part) > 1 else None
+                    self._note(side, int(part.min()), int(part.max()), step)
+
+    def _note(self, side: int, oldest: int, newest: int, step: int | None) -> None:
+        """Know how far a sensor's points may now be complete: to the next sample to be expected, at the most."""
+        intake, resampler = self._intakes[side], self._resamplers[side]
+        before = intake.newest
+        if before is None or before - oldest > self._reset or newest - before > self._reset:
+            # What becomes of it only the work itself can tell.
+            intake.newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
+            return
+        moved = newest - before
+        if moved <= 0:
+            return
+        intake.newest = newest
+        step = moved if step is None else max(step, 0)
+        held = 0 if step > 2 * self._reorder else self._reorder
+        expected = newest - held + max(resampler.period or LONGEST_PERIOD_NS, step)
+        self._reach[side] = max(self._reach[side], expected)
+
+    def _windows(self) -> list[Window]:
+        """The windows that are complete."""
+        waiting = max(self._intakes[0].waiting, self._intakes[1].waiting)
+        if waiting >= _TOGETHER or min(self._reach) > self._due or self._due == _AT_ONCE:
+            self._ready += self._work()
+        if not self._ready:
+            return []
+        windows, self._ready = self._ready, []
         return windows
 
-    def _values(self, values: ArrayLike, sensor: str) -> NDArray[np.float64]:
-        """Check one sensor's samples and bring them to SI units and the training data's axes."""
-        samples = np.atleast_2d(pushed.floats(values))
-        if samples.ndim != 2 or samples.shape[1] != 3:
-            raise StreamError(f"{sensor} values have the shape {samples.shape}; expected (n, 3) or (3,)")
-        # Spelt out: a matrix product may sum in another order for another number of samples.
-        x, y, z = samples.T
-        matrix = self._matrices[sensor == "gyroscope"]
-        samples = np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
-        bad = ~(np.abs(samples) <= _LARGEST_VALUE).all(axis=1)
-        if bad.any():
-            position = int(bad.argmax())
-            raise StreamError(
-                f"{sensor} sample {position} of this push is {samples[position].tolist()}: not finite, or larger than "
-                "any sensor measures; leave such samples out, none of this push was taken"
-            )
-        return samples
-
-    def _cut(self, pairs: Sequence[Pairs]) -> list[Window]:
-        windows: list[Window] = []
-        for table in pairs:
-            edges = [0, *(np.flatnonzero(np.diff(table.run)) + 1).tolist(), len(table.run)]
-            for start, end in itertools.pairwise(edges):
-                windows += self._extend_run(rows(table, slice(start, end)))
+    def _work(self) -> list[Window]:
+        """Bring all samples that wait to the grid, and cut what windows are complete."""
+        if not (self._intakes[0].waiting or self._intakes[1].waiting):
+            return []
+        points = []
+        for intake, resampler in zip(self._intakes, self._resamplers, strict=True):
+            samples = intake.drain()
+            points.append(None if samples is None else resampler.push(samples))
+        windows = self._cutter.cut(self._pairer.push(points[0], points[1]))
+        self._due = self._next_due()
         return windows
 
-    def _extend_run(self, part: Pairs) -> list[Window]:
-        """Add points of one run, and cut what windows are complete."""
-        run = int(part.run[0])
-        if run != self._run or self._held is None:
-            if run != self._run:
-                self._skip = 0
-            self._run, held = run, part
-        else:
-            held = concatenated([self._held, part])
-        windows: list[Window] = []
-        start, points = self._skip, len(held.number)
-        imu = held.values.T.astype(np.float32) if start + WINDOW_SAMPLES <= points else np.zeros((6, 0), np.float32)
-        while start + WINDOW_SAMPLES <= points:
-            after_reset, self._run_of_last_window = run != self._run_of_last_window, run
-            windows.append(_window(imu, held, start, after_reset))
-            start += self._hop
-        kept = min(start, points)
-        self._skip = start - kept
-        self._held = rows(held, slice(kept, None)) if kept < points else None
-        return windows
+    def _next_due(self) -> int:
+        """No window can be complete before both sensors' points may be complete up to this time."""
+        first, second = self._resamplers
+        if not self._pairer.in_step(first.restarts, second.restarts):
+            return _AT_ONCE
+        end = self._cutter.next_end_ns
+        if end is None:
+            ahead = [self._pairer.next_number(side) for side in (0, 1)]
+            numbers = [r.next_number if n is None else n for n, r in zip(ahead, self._resamplers, strict=True)]
+            if None in numbers:
+                return _AT_ONCE
+            end = (max(number for number in numbers if number is not None) + WINDOW_SAMPLES) * GRID_NS
+        return end - GRID_NS + HALF_WIDTH_NS
 
 
 def windows_of(recording: Recording, hop_seconds: float = 1.0, sensors: Sensors = Sensors()) -> list[Window]:
     """Cut a recording by the very stream that runs live, so that training, replay and device see the same windows.
 
     Raises:
-        StreamError: as `WindowStream`; a recording with values that are not finite is refused whole.
+        StreamError: as `WindowStream`.
     """
     stream = WindowStream(hop_seconds, sensors)
     accelerometer, gyroscope = recording.accelerometer, recording.gyroscope
@@ -205,22 +236,3 @@ def windows_of(recording: Recording, hop_seconds: float = 1.0, sensors: Sensors 
             part = slice(block * count // blocks, (block + 1) * count // blocks)
             windows += push(sensor.timestamps_ns[part], sensor.values[part])
     return windows + stream.flush()
-
-
-def _window(imu: NDArray[np.float32], run: Pairs, start: int, after_reset: bool) -> Window:
-    part = slice(start, start + WINDOW_SAMPLES)
-    gaps = run.gap_ns[part]
-    largest = gaps.max(axis=1)
-    rates = (run.seen[part][-1] - run.seen[part][0]) * RATE_HZ / (WINDOW_SAMPLES - 1)
-    start_ns = int(run.number[start]) * GRID_NS
-    quality = Quality(
-        coverage=float(np.count_nonzero(largest <= HALF_WIDTH_NS)) / WINDOW_SAMPLES,
-        largest_gap_s=int(largest.max()) / 1e9,
-        accelerometer_hz=float(rates[0]),
-        gyroscope_hz=float(rates[1]),
-        jitter_ms=0.0,
-        saturated=0.0,
-        still=False,
-        after_reset=after_reset,
-    )
-    return Window(imu[:, part].copy(), start_ns, start_ns + WINDOW_SAMPLES * GRID_NS, quality)
