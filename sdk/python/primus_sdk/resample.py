@@ -6,8 +6,9 @@ share it without knowing of each other. The point at time t is the mean of the s
     sinc(2 c (s - t)) * kaiser((s - t) / 100 ms) * (time that the sample at s stands for),
 
 divided by the sum of the weights (which makes the gain at 0 Hz exactly one). The cutoff c is 25 Hz, or half the
-sensor's rate where that is less. The kernel is symmetric, so its phase is linear and its delay nothing. From 50 Hz up,
-its gain is within 1e-3 of one below 15 Hz and 1e-3 or less above 35 Hz; between, it falls off through 1/2 at 25 Hz.
+sensor's rate where that is less. The kernel is symmetric, so its phase is linear and its delay nothing. On a steady
+clock of 50 Hz or more its gain is within 1.2e-3 of one below 15 Hz and 1e-3 or less above 35 Hz; between, it falls off
+through 1/2 at 25 Hz. What slower and uneven clocks cost, `benchmarks/resampling.py` measures.
 
 Everything a point depends on (which samples, their weights, the rate that the cutoff follows) is a function of the
 samples and their order of arrival alone, and the sums run sample by sample in the order of time. That is what makes the
