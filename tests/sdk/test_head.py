@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from primus_sdk import Head, HeadError, OutputError, PrimusError
 from primus_sdk.head import content_sha256
 
+ENCODER = "ab" * 32
 LABELS = ("walking", "résumé ☕", 'a\u0001b\\"c')
 
 
@@ -22,7 +25,7 @@ def made_head(**changes: Any) -> Head:
         "labels": LABELS,
         "weight": rng.normal(0, 0.1, (3, 512)),
         "bias": rng.normal(0, 1, 3),
-        "encoder_sha256": "ab" * 32,
+        "encoder_sha256": ENCODER,
         "temperature": 1.7,
         "counts": {"walking": 3, LABELS[2]: 0},
         "created": "2026-01-31",
@@ -30,12 +33,26 @@ def made_head(**changes: Any) -> Head:
     return Head(**(fields | changes))
 
 
-def rewritten(content: bytes, **changes: str) -> bytes:
+def rewritten(content: bytes, more: dict[str, np.ndarray] | None = None, **changes: str) -> bytes:
     """The file with other metadata, its own hash made to fit: what only the checks after the hash can refuse."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     metadata = {key: value for key, value in (header["__metadata__"] | changes).items() if key != "sha256"}
-    tensors = load(content)
-    return save(tensors, metadata | {"sha256": content_sha256(tensors, metadata)})
+    tensors = load(content) | (more or {})
+    known = {name: tensor for name, tensor in tensors.items() if name in ("weight", "bias", "mount")}
+    return save(tensors, metadata | {"sha256": content_sha256(known, metadata)})
+
+
+def resealed(head: Head, **tensors: np.ndarray) -> bytes:
+    """The head's file with tensors added, its own hash made to fit."""
+    return rewritten(head.to_bytes(), tensors)
+
+
+def turned(axis: np.ndarray, angle: float) -> np.ndarray:
+    """The rotation `(3, 3)` by an angle (rad) about an axis."""
+    from scipy.spatial.transform import Rotation
+
+    matrix: np.ndarray = Rotation.from_rotvec(angle * axis / np.linalg.norm(axis)).as_matrix()
+    return matrix
 
 
 def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
@@ -47,6 +64,65 @@ def test_a_head_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     assert np.array_equal(back.weight, head.weight)
     assert np.array_equal(back.bias, head.bias)
     assert [path.name for path in tmp_path.iterdir()] == ["head.safetensors"], "no temporary file is left"
+
+
+@given(st.integers(0, 10**6), st.floats(0, 6.28), st.integers(2, 6))
+def test_any_head_comes_back_from_its_bytes(seed: int, angle: float, classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    mount = turned(rng.normal(size=3), angle) if seed % 2 else None
+    labels = tuple(f"label {i}" for i in range(classes))
+    weight, bias = rng.normal(size=(classes, 512)), rng.normal(size=classes)
+    head = Head(labels, weight, bias, ENCODER, mount=mount)
+    back = Head.from_bytes(head.to_bytes())
+    assert back.to_bytes() == head.to_bytes()
+    assert (back.mount is None) if mount is None else np.array_equal(back.mount, mount)
+
+
+def test_the_mount_is_part_of_the_hash_and_in_the_file_only_when_there() -> None:
+    without, identity = made_head().to_bytes(), made_head(mount=np.eye(3)).to_bytes()
+    assert set(load(without)) == {"weight", "bias"}
+    assert set(load(identity)) == {"weight", "bias", "mount"}
+    assert load(identity)["mount"].dtype == np.float64
+    place = identity.index(np.eye(3).tobytes())
+    forged = identity[:place] + turned(np.array([1.0, 2, 3]), 0.3).tobytes() + identity[place + 72 :]
+    with pytest.raises(HeadError, match="altered"):
+        Head.from_bytes(forged)
+
+
+@pytest.mark.parametrize("mount", [np.eye(4), -np.eye(3), 2 * np.eye(3), np.full((3, 3), np.nan), "up"])
+def test_a_mount_that_is_no_rotation_is_refused(mount: object) -> None:
+    with pytest.raises(HeadError, match=r"rotation|numbers"):
+        made_head(mount=mount)
+    if isinstance(mount, np.ndarray):
+        with pytest.raises(HeadError, match="rotation"):
+            Head.from_bytes(resealed(made_head(), mount=mount))
+
+
+def test_a_label_can_be_forgotten() -> None:
+    head, embeddings = made_head(mount=np.eye(3)), np.random.default_rng(1).normal(size=(5, 512))
+    less = head.without("walking")
+    rest = head.probabilities(embeddings)[:, 1:]
+    assert np.allclose(less.probabilities(embeddings), rest / rest.sum(axis=1, keepdims=True), rtol=1e-9)
+    assert less.labels == LABELS[1:]
+    assert less.counts == {LABELS[2]: 0}
+    assert (less.temperature, less.created, less.encoder_sha256) == (head.temperature, head.created, ENCODER)
+    assert np.array_equal(less.mount, np.eye(3))
+    with pytest.raises(HeadError, match="no label 'flying'"):
+        head.without("flying")
+    with pytest.raises(HeadError, match="at least two"):
+        less.without(LABELS[1])
+
+
+def test_a_label_can_be_renamed() -> None:
+    head, embeddings = made_head(), np.random.default_rng(1).normal(size=(5, 512))
+    other = head.renamed("walking", "strolling")
+    assert other.labels == ("strolling", *LABELS[1:])
+    assert other.counts == {"strolling": 3, LABELS[2]: 0}
+    assert np.array_equal(other.probabilities(embeddings), head.probabilities(embeddings))
+    with pytest.raises(HeadError, match="no label 'flying'"):
+        head.renamed("flying", "gliding")
+    with pytest.raises(HeadError, match="all different"):
+        head.renamed("walking", LABELS[1])
 
 
 def test_probabilities_are_a_softmax_with_temperature() -> None:
@@ -64,16 +140,21 @@ def test_probabilities_are_a_softmax_with_temperature() -> None:
             head.probabilities(wrong)
 
 
-def test_every_flipped_bit_is_refused() -> None:
-    content = Head(("a", "é"), np.ones((2, 512)), np.zeros(2), "ab" * 32, created="2026-01-31").to_bytes()
+@pytest.mark.parametrize("mount", [None, np.eye(3)])
+def test_every_changed_byte_is_refused(mount: np.ndarray | None) -> None:
+    content = Head(("a", "é"), np.ones((2, 512)), np.zeros(2), "ab" * 32, created="2026-01-31", mount=mount).to_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
-    rng = np.random.default_rng(0)
-    bits = [*range(8 * header), *(8 * header + rng.choice(8 * (len(content) - header), 2000, replace=False))]
-    for bit in bits:
-        changed = bytearray(content)
-        changed[bit // 8] ^= 1 << int(bit % 8)
-        with pytest.raises(HeadError):
-            Head.from_bytes(bytes(changed))
+    # In the header each bit, the whole byte, and each space as what JSON takes for one; after it a bit and the byte.
+    masks = [*(1 << bit for bit in range(8)), 0xFF, *(0x20 ^ ord(other) for other in "\t\n\r")]
+    for place in range(len(content)):
+        for mask in masks if place < header else (1 << place % 8, 0xFF):
+            changed = bytearray(content)
+            changed[place] ^= mask
+            try:
+                Head.from_bytes(bytes(changed))
+            except HeadError:
+                continue
+            pytest.fail(f"byte {place} changed by {mask:#x} went unseen")
 
 
 def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
@@ -87,6 +168,8 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
         save({"weight": np.zeros((2, 512), np.float32)}),
         save({"weight": np.zeros((2, 512)), "bias": np.zeros(2)}),
         save({"weight": np.zeros((2, 512), np.float32), "bias": np.zeros(2, np.float32)}),
+        resealed(made_head(), mount=np.eye(3, dtype=np.float32)),
+        resealed(made_head(), other=np.eye(3)),
     )
     for wrong in foreign:
         with pytest.raises(HeadError):

@@ -8,13 +8,15 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from primus_sdk.errors import HeadError
+from primus_sdk import pushed
+from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.fields import Fields, parse_json
 from primus_sdk.files import safetensors_bytes, write_atomically
 from primus_sdk.manifest import EMBEDDING_SIZE
@@ -22,6 +24,7 @@ from primus_sdk.manifest import EMBEDDING_SIZE
 FORMAT = "primus-head"
 SCHEMA_VERSION = 1
 _MAX_BYTES = 64 << 20
+_TYPES = {"weight": "<f4", "bias": "<f4", "mount": "<f8"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +34,13 @@ class Head:
     labels: K names, all different, K at least 2. weight: `(K, 512)` float32. bias: `(K,)` float32.
     temperature: above 0; 1 leaves the fit as it is. encoder_sha256: the encoder whose embeddings it reads.
     counts: how many windows of each label it was fitted on. created: an ISO date.
+    mount: the rotation `(3, 3)` float64, learnt from use, that was applied to the samples of the windows it was
+    fitted on, and is to be applied to those that it shall recognise; None where there was none.
+
+    The file's format: sdk/spec/head.md.
 
     Raises:
-        HeadError: a field is misshapen or not finite.
+        HeadError: a field is misshapen or not finite, or the mount is no rotation.
     """
 
     labels: tuple[str, ...]
@@ -43,6 +50,7 @@ class Head:
     temperature: float = 1.0
     counts: Mapping[str, int] | None = None
     created: str = ""
+    mount: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check the fields, and keep arrays that nobody else can change."""
@@ -60,6 +68,7 @@ class Head:
         created = self.created or datetime.datetime.now(datetime.UTC).date().isoformat()
         _check_date(created)
         object.__setattr__(self, "created", created)
+        object.__setattr__(self, "mount", _rotation(self.mount))
 
     def probabilities(self, embeddings: ArrayLike) -> NDArray[np.float64]:
         """Probabilities in the order of `labels`: `(512,)` gives `(K,)`, `(n, 512)` gives `(n, K)`; rows sum to 1.
@@ -87,9 +96,46 @@ class Head:
                 "calibrate anew, or take the encoder that it was fitted on"
             )
 
+    def without(self, label: str) -> Head:
+        """The head with that label forgotten; what it gave to it, it shares out among the others.
+
+        Raises:
+            HeadError: it has no such label, or only two.
+        """
+        place = self._place(label)
+        if len(self.labels) == 2:
+            raise HeadError(f"a head has at least two labels: add another before {label!r} goes")
+        return replace(
+            self,
+            labels=tuple(other for other in self.labels if other != label),
+            weight=np.delete(self.weight, place, axis=0),
+            bias=np.delete(self.bias, place),
+            counts={other: count for other, count in (self.counts or {}).items() if other != label},
+        )
+
+    def renamed(self, label: str, to: str) -> Head:
+        """The head with another name for a label, in its place.
+
+        Raises:
+            HeadError: it has no such label, or one of the new name already.
+        """
+        self._place(label)
+        return replace(
+            self,
+            labels=tuple(to if other == label else other for other in self.labels),
+            counts={to if other == label else other: count for other, count in (self.counts or {}).items()},
+        )
+
+    def _place(self, label: str) -> int:
+        if label not in self.labels:
+            raise HeadError(f"the head has no label {label!r}; it has {list(self.labels)[:20]}")
+        return self.labels.index(label)
+
     def to_bytes(self) -> bytes:
         """The head as safetensors, with its own sha256 in the metadata."""
-        tensors = {"bias": self.bias, "weight": self.weight}
+        tensors: dict[str, NDArray[Any]] = {"bias": self.bias, "weight": self.weight}
+        if self.mount is not None:
+            tensors["mount"] = self.mount
         metadata = {
             "format": FORMAT,
             "schema_version": str(SCHEMA_VERSION),
@@ -157,25 +203,27 @@ class Head:
             temperature=_temperature(fields["temperature"].text()),
             counts={label: count.integer(least=0) for label, count in counts.items()},
             created=fields["created"].text(),
+            mount=tensors.get("mount"),
         )
 
 
-def content_sha256(tensors: Mapping[str, NDArray[np.float32]], metadata: Mapping[str, str]) -> str:
+def content_sha256(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
     """The hash that a head's metadata carries as `sha256`.
 
     Over the metadata without it, as JSON with sorted keys and no spaces, in UTF-8; then for each tensor, by name: a
-    zero byte, name, a zero byte, shape as `[2,512]`, a zero byte, the little-endian float32.
+    zero byte, name, a zero byte, shape as `[2,512]`, a zero byte, its numbers, little-endian: float32, of the mount
+    float64.
     """
     text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         shape = json.dumps(tensors[name].shape, separators=(",", ":"))
         digest.update(f"\0{name}\0{shape}\0".encode())
-        digest.update(np.ascontiguousarray(tensors[name], "<f4").tobytes())
+        digest.update(np.ascontiguousarray(tensors[name], _TYPES[name]).tobytes())
     return digest.hexdigest()
 
 
-def _unpack(content: bytes) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+def _unpack(content: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -184,11 +232,16 @@ def _unpack(content: bytes) -> tuple[dict[str, NDArray[np.float32]], dict[str, s
     try:
         tensors = load(content)
         # The library gives metadata from files only; the header of bytes it has just checked is safe to read.
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        text = content[8 : 8 + int.from_bytes(content[:8], "little")]
+        header = json.loads(text)
     except (SafetensorError, ValueError, LookupError, RecursionError) as error:
         raise HeadError(f"this is no head, or not a whole one ({error})") from error
-    if set(tensors) != {"weight", "bias"} or any(tensor.dtype != np.float32 for tensor in tensors.values()):
-        raise HeadError(f"a head holds weight and bias in float32; this file holds {sorted(tensors)}")
+    if min(text) < 0x20:  # a tab or line end in place of a space would mean the same, and yet be an alteration
+        raise HeadError("the head was altered: its header holds a control character")
+    held = {name: tensor.dtype for name, tensor in tensors.items()}
+    if not {"weight", "bias"} <= set(held) <= set(_TYPES) or any(held[name] != _TYPES[name] for name in held):
+        found = {name: str(dtype) for name, dtype in sorted(held.items())}
+        raise HeadError(f"a head holds weight and bias in float32, and maybe mount in float64; this file holds {found}")
     metadata = header.get("__metadata__") or {}
     return tensors, dict(metadata)
 
@@ -200,6 +253,17 @@ def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.flo
     if not np.isfinite(kept).all():
         raise HeadError(f"a head's {name} holds NaN or infinity")
     kept.flags.writeable = False
+    return kept
+
+
+def _rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
+    try:
+        kept = pushed.rotation(mount)
+    except StreamError as error:
+        raise HeadError(f"of a head, {error}") from error
+    if kept is not None:
+        kept = kept.copy()
+        kept.flags.writeable = False
     return kept
 
 
