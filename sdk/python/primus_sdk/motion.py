@@ -32,7 +32,7 @@ def still(imu: NDArray[np.float32]) -> NDArray[np.bool_]:
 
     A turn about the vertical at one rate for all 5 s is the one movement that it takes for a bias of the gyroscope.
     """
-    # Cast first: a reduction that casts on the way works in blocks of a buffer, whose borders depend on n.
+    # Cast first: a reduction that casts on the way works in blocks of a buffer, and NumPy does not say where they end.
     centred = imu.astype(np.float64)
     points = centred.shape[2]
     centred -= np.add.reduce(centred, axis=2, keepdims=True) / points
