@@ -142,6 +142,25 @@ def test_calibrate_fits_takes_into_use_and_keeps_the_old_head_on_failure(folder:
         assert recogniser.head is head
 
 
+def test_calibrate_keeps_the_mount_of_the_head_in_use_and_the_labels_of_a_prior(
+    folder: Path, made: SimpleNamespace
+) -> None:
+    windows, labels = made.windows(8), ["x", "y"] * 4
+    quarter = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    with primus_sdk.load(folder) as recogniser:
+        assert recogniser.calibrate(windows, labels).mount is None
+        prior = recogniser.calibrate(windows, labels, mount=quarter)
+        assert np.array_equal(prior.mount, quarter)
+        head = recogniser.calibrate(windows, ["y", "z"] * 4, prior=prior)
+        assert np.array_equal(head.mount, quarter)
+        assert set(head.labels) == {"x", "y", "z"}
+        with pytest.raises(HeadError):
+            recogniser.calibrate(windows, labels, mount=2 * quarter)
+        with pytest.raises(HeadError):
+            recogniser.calibrate(windows, labels, prior=made_head("cd" * 32))
+        assert recogniser.head is head
+
+
 def test_a_bundle_brings_its_head_and_it_must_fit(made: SimpleNamespace, tmp_path: Path) -> None:
     head = made_head(made.encoder)
     window = made.windows(1, seed=7)
@@ -286,3 +305,11 @@ def test_the_door_holds_every_error_the_sdk_raises() -> None:
             assert name in primus_sdk.__all__
             if issubclass(value, Exception) and value is not PrimusError:
                 assert len(value.__mro__) > 4, f"{name} is also a builtin error that a caller would expect"
+
+
+def test_the_door_holds_what_it_lists_and_nothing_that_is_not_there() -> None:
+    for name in primus_sdk.__all__:
+        assert getattr(primus_sdk, name).__name__ == name
+    assert sorted(set(primus_sdk.__all__)) == sorted(primus_sdk.__all__)
+    with pytest.raises(AttributeError, match="'primus_sdk' has no attribute 'nothing'"):
+        _ = primus_sdk.nothing

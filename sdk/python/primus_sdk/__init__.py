@@ -9,6 +9,8 @@ with primus_sdk.load() as recogniser:
         print(recognition.prediction.label)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from primus_sdk.errors import (
     BundleError,
     BundleNotFoundError,
@@ -25,12 +27,39 @@ from primus_sdk.errors import (
     WindowError,
 )
 from primus_sdk.head import Head
+from primus_sdk.live import Live
 from primus_sdk.prediction import Prediction
 from primus_sdk.quality import Dropped, FaultPolicy, Quality
 from primus_sdk.recogniser import Recogniser, load
+from primus_sdk.recognition import Counts, Recognition
+from primus_sdk.recordings import Recording, Samples
+from primus_sdk.replay import Replay
 from primus_sdk.sensors import Sensors
-from primus_sdk.stream import Recognition, Stream
+from primus_sdk.stream import Stream
 from primus_sdk.windows import Window, WindowStream
+
+if TYPE_CHECKING:
+    from primus_sdk.calibrator import Calibrator
+    from primus_sdk.head_store import HeadStore
+    from primus_sdk.mount import MountLearner
+    from primus_sdk.pose import Pose, check_pose
+else:
+    # Not for every start: imported when first asked for.
+    _LATER = {
+        "Calibrator": "calibrator",
+        "HeadStore": "head_store",
+        "MountLearner": "mount",
+        "Pose": "pose",
+        "check_pose": "pose",
+    }
+
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        return getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+
 
 __version__ = "0.1.0"
 
@@ -38,26 +67,36 @@ __all__ = [
     "BundleError",
     "BundleNotFoundError",
     "CalibrationError",
+    "Calibrator",
     "ClosedError",
+    "Counts",
     "Dropped",
     "FaultPolicy",
     "Head",
     "HeadError",
+    "HeadStore",
+    "Live",
+    "MountLearner",
     "OutputError",
+    "Pose",
     "Prediction",
     "PrimusError",
     "PrimusWarning",
     "Quality",
     "Recogniser",
     "Recognition",
+    "Recording",
     "RecordingError",
+    "Replay",
     "RuntimeMismatchError",
     "RuntimeUnavailableError",
+    "Samples",
     "Sensors",
     "Stream",
     "StreamError",
     "Window",
     "WindowError",
     "WindowStream",
+    "check_pose",
     "load",
 ]

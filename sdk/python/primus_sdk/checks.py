@@ -35,10 +35,8 @@ def checked_windows(windows: ArrayLike) -> tuple[NDArray[np.float32], bool]:
         raise WindowError(
             f"a window is (6, 250), several are (n, 6, 250): acc x y z, gyro x y z at 50 Hz; got {shape}{hint}"
         )
-    broken = np.array([not np.isfinite(window).all() for window in batch], np.bool_)
-    if broken.any():
-        raise WindowError(f"{_which(broken, single)} holds NaN or infinity; leave it out, or fill the gap")
-    _check_units(batch, single)
+    if len(batch):
+        _check_values(batch, single)
     return batch, single
 
 
@@ -86,11 +84,15 @@ def _as_floats(windows: ArrayLike) -> NDArray[np.float32]:
         return array.astype(np.float32)
 
 
-def _check_units(batch: NDArray[np.float32], single: bool) -> None:
-    # In float64: a wild value must not overflow its square.
-    squares = batch.astype(np.float64) ** 2
-    acceleration = np.sqrt(squares[:, :3].sum(axis=1)).mean(axis=1)
-    rotation = np.median(np.sqrt(squares[:, 3:].sum(axis=1)), axis=1)
+def _check_values(batch: NDArray[np.float32], single: bool) -> None:
+    # Squares in float64: a wild value must not overflow, and what is not finite makes its sum not finite.
+    acceleration, rotation = (
+        np.einsum("ncs,ncs->ns", part, part, dtype=np.float64) for part in (batch[:, :3], batch[:, 3:])
+    )
+    broken = ~np.isfinite(acceleration.sum(axis=1) + rotation.sum(axis=1))
+    if broken.any():
+        raise WindowError(f"{_which(broken, single)} holds NaN or infinity; leave it out, or fill the gap")
+    acceleration = np.sqrt(acceleration).mean(axis=1)
     for wrong, words in (
         (acceleration < LEAST_ACCELERATION, "looks like g, or gravity is missing"),
         (acceleration > MOST_ACCELERATION, "looks like milli-g or raw counts"),
@@ -101,10 +103,13 @@ def _check_units(batch: NDArray[np.float32], single: bool) -> None:
                 f"{_which(wrong, single)} has a mean acceleration of {size:.3g}, which {words}; "
                 "expected m/s^2 with gravity included (about 9.8 at rest)"
             )
-    wrong = rotation > MOST_ROTATION
+    if rotation.max() <= MOST_ROTATION**2:
+        return
+    medians = np.median(np.sqrt(rotation), axis=1)
+    wrong = medians > MOST_ROTATION
     if wrong.any():
         raise WindowError(
-            f"{_which(wrong, single)} has a median rotation rate of {rotation[wrong.argmax()]:.3g}, "
+            f"{_which(wrong, single)} has a median rotation rate of {medians[wrong.argmax()]:.3g}, "
             "which looks like deg/s; expected rad/s"
         )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OutputError: the folder does not exist or cannot be written, or the disk is full; what stood there is untouched.
     """
+    import tempfile  # not needed to start with
+
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

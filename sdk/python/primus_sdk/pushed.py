@@ -36,7 +36,10 @@ def rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
 
 def times(timestamps_ns: ArrayLike) -> NDArray[np.int64]:
     """Timestamps as int64 (n,); one alone becomes an array of one."""
-    stamps = np.atleast_1d(np.asarray(timestamps_ns))
+    try:
+        stamps = np.atleast_1d(np.asarray(timestamps_ns))
+    except (TypeError, ValueError) as error:
+        raise StreamError(f"timestamps are no array of integers ({error})") from error
     if stamps.ndim != 1 or (stamps.dtype.kind not in "iu" and stamps.size):
         raise StreamError(
             f"timestamps are {stamps.dtype} of the shape {stamps.shape}; expected whole nanoseconds as integers, (n,) "
@@ -51,7 +54,7 @@ def floats(values: Any) -> NDArray[np.float64]:
     """Real numbers as a float64 array of any shape."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "iuf" and array.size:
+        if array.dtype.kind not in "iuf" and (array.size or array.dtype.kind == "c"):
             raise StreamError(f"samples are of the type {array.dtype}; expected real numbers")
         return array.astype(np.float64)
     except (TypeError, ValueError) as error:

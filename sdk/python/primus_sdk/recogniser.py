@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,13 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk import bundle as bundles
 from primus_sdk import prediction
 from primus_sdk.bundle import Bundle
-from primus_sdk.calibration import DEFAULT_C, fit_head
+from primus_sdk.calibration import fit_head
 from primus_sdk.checks import check_known_answer, checked_windows
 from primus_sdk.errors import CalibrationError, HeadError, WindowError
 from primus_sdk.head import Head
 from primus_sdk.manifest import EMBEDDING_SIZE, Manifest
 from primus_sdk.prediction import Prediction
 from primus_sdk.quality import FaultPolicy
+from primus_sdk.recognition import Rules, Sleeper, Sleepers
+from primus_sdk.replay import DEFAULT_BATCH, Replay, Source
 from primus_sdk.runtimes import open_runtime
 from primus_sdk.runtimes.base import closed
 from primus_sdk.sensors import Sensors
@@ -56,6 +59,7 @@ class Recogniser:
     def __init__(self, bundle: Bundle, runtime: str | None = None) -> None:
         """See `load`."""
         self._manifest = bundle.manifest
+        self._sleepers = Sleepers()
         self._head: Head | None = None
         if bundle.manifest.head is not None:
             self.head = Head.from_bytes(bundle.files[bundle.manifest.head])
@@ -91,6 +95,11 @@ class Recogniser:
             head.check_encoder(self._manifest.encoder_sha256)
         self._head = head
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def embed(self, windows: Windows) -> NDArray[np.float32]:
         """The embedding `(512,)` of one window `(6, 250)`, or `(n, 512)` of several `(n, 6, 250)`, float32.
 
@@ -113,34 +122,54 @@ class Recogniser:
             raise WindowError("a window gave no finite embedding: its values are beyond any sensor's range")
         return embeddings[0] if single else embeddings
 
-    def predict(self, window: ArrayLike | Window) -> Prediction:
-        """What one window `(6, 250)` is, by the head.
+    def predict(self, window: ArrayLike | Window, reject_below: float = 0.0) -> Prediction:
+        """What one window `(6, 250)` is, by the head; its label is None where the probability is below `reject_below`.
+
+        The window is in the axes that the head was fitted in: where the head has a mount, turned by it, as the windows
+        of this recogniser's streams are.
 
         Raises:
             HeadError: there is no head yet.
+            StreamError: `reject_below` is no probability.
             WindowError, ClosedError: as `embed`.
         """
         head = self._head
         if head is None:
             raise HeadError("there is no head: calibrate() one, set recogniser.head, or export the bundle with --head")
+        threshold = prediction.checked_threshold(reject_below)
         embedding = self.embed(window)
         if embedding.ndim != 1:
             raise WindowError("predict takes one window (6, 250); for several, embed them and use head.probabilities")
-        return prediction.predict(head, embedding)
+        return prediction.predict(head, embedding, threshold)
 
-    def calibrate(self, windows: Windows, labels: Sequence[str], *, c: float = DEFAULT_C, created: str = "") -> Head:
+    def calibrate(
+        self,
+        windows: Windows,
+        labels: Sequence[str],
+        *,
+        c: float | None = None,
+        prior: Head | None = None,
+        mount: ArrayLike | None = None,
+        created: str = "",
+    ) -> Head:
         """Fit a head on labelled windows `(n, 6, 250)`, take it into use, and return it (to `save`, say).
 
-        `c` and `created` are as in `calibration.fit_head`. When this raises, the head in use stays as it was.
+        `c`, `prior` and `created` are as in `calibration.fit_head`. `mount` is the rotation learnt from use that the
+        windows were turned by, which the head will carry; by default that of the head in use, by which this
+        recogniser's streams turn. When this raises, the head in use stays as it was.
 
         Raises:
             CalibrationError: fewer than two labels, or not one label for each window.
+            HeadError: the prior is of another encoder, or the mount is no rotation.
             WindowError, ClosedError: as `embed`.
         """
+        if mount is None and self._head is not None:
+            mount = self._head.mount
         embeddings = self.embed(windows)
         if embeddings.ndim != 2:
             raise CalibrationError("calibrate takes several windows (n, 6, 250), of at least two labels")
-        head = fit_head(embeddings, labels, self._manifest.encoder_sha256, c=c, created=created)
+        sha256 = self._manifest.encoder_sha256
+        head = fit_head(embeddings, labels, sha256, c=c, prior=prior, mount=mount, created=created)
         self.head = head
         return head
 
@@ -150,25 +179,74 @@ class Recogniser:
         *,
         sensors: Sensors = Sensors(),
         policy: FaultPolicy = FaultPolicy(),
+        smoothing: int = 1,
+        reject_below: float = 0.0,
+        rest_gate: bool = False,
     ) -> Stream:
         """A stream to push sensor samples into; it gives a recognition every `hop` seconds (default: the bundle's).
 
-        `sensors` says what the samples to come mean, `policy` what gaps and late samples do. One recogniser may serve
-        several streams.
+        sensors: what the samples to come mean. Where the head in use has a mount, samples are turned by it as well,
+        after `sensors.mount`; a head with another mount, set later, needs a new stream. policy: what gaps and late
+        samples do. smoothing: the probabilities are the mean over so many windows. reject_below: a less likely label
+        is None. rest_gate: the encoder is spared while the head is still. The latter three are told exactly in
+        `primus_sdk.recognition`.
 
         Raises:
             StreamError: an option is out of its range.
             ClosedError: the recogniser was closed.
         """
+        rules = Rules(smoothing, reject_below, rest_gate)
+        windows, mount = self._windows(hop, sensors, policy)
+        return Stream(self, windows, rules, mount)
+
+    def replay(
+        self,
+        source: Source,
+        hop: float | None = None,
+        *,
+        sensors: Sensors = Sensors(),
+        policy: FaultPolicy = FaultPolicy(),
+        smoothing: int = 1,
+        reject_below: float = 0.0,
+        rest_gate: bool = False,
+        batch: int = DEFAULT_BATCH,
+    ) -> Replay:
+        """An iterator over the recognitions of a recording: as a stream would give them, but faster.
+
+        source: a `Recording`, its accelerometer and gyroscope `Samples`, or what `Stream.over` takes. The windows are
+        those of a live stream; they are embedded in batches of up to `batch` (see `embed` for what that changes). The
+        other options are those of `stream`.
+
+        Raises:
+            StreamError: an option is out of its range, or a sensor has not as many timestamps as values.
+            ClosedError: the recogniser was closed.
+        """
+        rules = Rules(smoothing, reject_below, rest_gate)
+        windows, mount = self._windows(hop, sensors, policy)
+        return Replay(self, windows, source, rules, mount, batch)
+
+    def _windows(
+        self, hop: float | None, sensors: Sensors, policy: FaultPolicy
+    ) -> tuple[WindowStream, NDArray[np.float64] | None]:
+        """What cuts a stream's windows, and the head's mount by which it turns the samples."""
         if self._closed:
             raise closed()
-        hop_seconds = self._manifest.hop_seconds if hop is None else hop
-        return Stream(self, WindowStream(hop_seconds, sensors, policy))
+        head = self._head
+        mount = None if head is None else head.mount
+        if mount is not None:
+            total = mount if sensors.mount is None else mount @ np.array(sensors.mount)
+            sensors = dataclasses.replace(sensors, mount=total)
+        return WindowStream(self._manifest.hop_seconds if hop is None else hop, sensors, policy), mount
 
     def close(self) -> None:
         """Give the model's memory back; a second call does nothing."""
         self._closed = True
         self._runtime.close()
+        self._sleepers.wake()
+
+    def when_closed(self, sleeper: Sleeper) -> None:
+        """Wake `sleeper` (a `Live`) once this is closed; it is held weakly."""
+        self._sleepers.add(sleeper)
 
     def __enter__(self) -> Self:
         return self

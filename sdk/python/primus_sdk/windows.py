@@ -20,6 +20,7 @@ from primus_sdk.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints
 from primus_sdk.pairing import Pairer
 from primus_sdk.quality import Dropped, FaultPolicy, Quality
 from primus_sdk.recordings import STANDARD_GRAVITY, Recording
+from primus_sdk.recordings.turns import pieces
 from primus_sdk.resample import LONGEST_PERIOD_NS, SensorResampler
 from primus_sdk.sensors import FACTORS, Sensors
 
@@ -227,12 +228,8 @@ def windows_of(recording: Recording, hop_seconds: float = 1.0, sensors: Sensors 
         StreamError: as `WindowStream`.
     """
     stream = WindowStream(hop_seconds, sensors)
-    accelerometer, gyroscope = recording.accelerometer, recording.gyroscope
-    blocks = 1 + max(len(accelerometer.timestamps_ns), len(gyroscope.timestamps_ns)) // _TOGETHER
     windows: list[Window] = []
-    for block in range(blocks):
-        for sensor, push in ((accelerometer, stream.push_accelerometer), (gyroscope, stream.push_gyroscope)):
-            count = len(sensor.timestamps_ns)
-            part = slice(block * count // blocks, (block + 1) * count // blocks)
-            windows += push(sensor.timestamps_ns[part], sensor.values[part])
+    for sensor, times, values in pieces(recording.accelerometer, recording.gyroscope):
+        push = stream.push_accelerometer if sensor == "accelerometer" else stream.push_gyroscope
+        windows += push(times, values)
     return windows + stream.flush()

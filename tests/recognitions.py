@@ -1,0 +1,47 @@
+"""Made recognitions, and a stream's clock, for tests of what is collected from a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from primus_sdk.calibrator import Calibrator, Outcome
+from primus_sdk.quality import Quality
+from primus_sdk.recognition import Recognition
+from primus_sdk.windows import Window
+
+ENCODER = "ab" * 32
+SECOND = 1_000_000_000
+GOOD = Quality(1.0, 0.02, 50.0, 50.0, 0.1, 0.0, still=False, after_reset=False)
+
+
+@dataclass
+class Clock:
+    newest_ns: int | None = 0
+    mount: np.ndarray | None = None
+
+    def at(self, seconds: float) -> None:
+        self.newest_ns = round(seconds * SECOND)
+
+
+def window(start_s: float, held: bool = False, seed: int = 0, **quality: object) -> Recognition:
+    start = round(start_s * SECOND)
+    imu = np.zeros((6, 250), np.float32)
+    embedding = np.random.default_rng(seed + start % 997).normal(size=512).astype(np.float32)
+    return Recognition(
+        Window(imu, start, start + 5 * SECOND, replace(GOOD, **quality)),
+        None,
+        embedding,
+        held,  # type: ignore[arg-type]
+    )
+
+
+def bout(calibrator: Calibrator, clock: Clock, label: str, begin: float, end: float) -> list[Outcome]:
+    """A bout with the windows that a stream with a hop of 1 s gives in it."""
+    clock.at(begin)
+    calibrator.begin(label)
+    clock.at(end)
+    outcomes = [calibrator.add(window(start)) for start in np.arange(begin, end - 4.99)]
+    calibrator.end()
+    return outcomes
