@@ -1,0 +1,303 @@
+"""A store of heads: always one whole current head, whatever is killed, damaged or done by two at once."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from primus_sdk import head_store
+from primus_sdk.errors import HeadError, OutputError
+from primus_sdk.head import Head
+from primus_sdk.head_index import Entry, Index
+from primus_sdk.head_store import HeadStore
+
+KILLS = int(os.environ.get("PRIMUS_KILLS", "25"))
+
+
+def head(number: int) -> Head:
+    return Head(("a", "b"), np.full((2, 512), number), np.zeros(2), "ab" * 32, created="2026-01-31")
+
+
+def number_of(found: Head) -> int:
+    return int(found.weight[0, 0])
+
+
+def filled(folder: Path, heads: int, keep: int = 10) -> HeadStore:
+    store = HeadStore(folder, keep)
+    for number in range(1, heads + 1):
+        assert store.save(head(number)) == number
+    return store
+
+
+def current(store: HeadStore) -> list[int]:
+    return [version.version for version in store.history() if version.current]
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def file_of(folder: Path, version: int) -> Path:
+    return folder / f"head-{version:08d}.safetensors"
+
+
+def killer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("kill_saves", Path(__file__).parent / "kill_saves.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_head_saved_last_is_the_current_one(tmp_path: Path) -> None:
+    store = filled(tmp_path / "heads" / "mine", 3)
+    assert store.load().to_bytes() == head(3).to_bytes()
+    assert number_of(store.load(2)) == 2
+    assert [(v.version, v.current, number_of(v.head)) for v in store.history() if v.head] == [
+        (1, False, 1),
+        (2, False, 2),
+        (3, True, 3),
+    ]
+
+
+def test_only_so_many_are_kept_and_numbers_are_never_given_twice(tmp_path: Path) -> None:
+    store = filled(tmp_path, 7, keep=3)
+    assert [version.version for version in store.history()] == [5, 6, 7]
+    assert len(list(tmp_path.glob("head-*"))) == 3
+    with pytest.raises(HeadError, match="no version 4 in the store; there are 5, 6, 7"):
+        store.load(4)
+    store.roll_back()
+    store.roll_back()
+    assert store.save(head(8)) == 8
+
+
+def test_rolling_back_goes_from_head_to_head_that_was_current_before(tmp_path: Path) -> None:
+    store = filled(tmp_path, 3)
+    assert store.roll_back() == 2
+    assert number_of(store.load()) == 2
+    store.save(head(4))
+    assert store.roll_back() == 2, "not 3, which had been rolled back from"
+    assert store.roll_back() == 1
+    with pytest.raises(HeadError, match="no older whole head"):
+        store.roll_back()
+    assert store.roll_back(to=4) == 4
+    assert current(store) == [4]
+    assert store.roll_back() == 1
+
+
+def test_heads_that_were_rolled_back_from_go_first(tmp_path: Path) -> None:
+    store = filled(tmp_path, 4, keep=4)
+    store.roll_back(to=2)
+    store.save(head(5))
+    assert [version.version for version in store.history()] == [1, 2, 4, 5]
+
+
+def test_a_damaged_current_head_names_roll_back_which_finds_the_newest_whole_one(tmp_path: Path) -> None:
+    store = filled(tmp_path, 4)
+    damage(file_of(tmp_path, 4))
+    file_of(tmp_path, 3).unlink()
+    with pytest.raises(HeadError, match=r"damaged.*roll_back"):
+        store.load()
+    assert [version.damage != "" for version in store.history()] == [False, False, True, True]
+    with pytest.raises(HeadError, match="version 3 cannot be rolled back to"):
+        store.roll_back(to=3)
+    assert store.roll_back() == 2
+    assert number_of(store.load()) == 2
+
+
+def test_another_whole_head_in_its_place_is_damage_too(tmp_path: Path) -> None:
+    store = filled(tmp_path, 2)
+    file_of(tmp_path, 2).write_bytes(file_of(tmp_path, 1).read_bytes())
+    with pytest.raises(HeadError, match="not what was saved"):
+        store.load()
+
+
+def test_every_flipped_bit_of_the_index_is_seen(tmp_path: Path) -> None:
+    filled(tmp_path, 2)
+    content = (tmp_path / "index.json").read_bytes()
+    assert Index.from_bytes(content).trail == (1, 2)
+    for position in range(len(content)):
+        for bit in range(8):
+            changed = bytearray(content)
+            changed[position] ^= 1 << bit
+            with pytest.raises(HeadError):
+                Index.from_bytes(bytes(changed))
+    for kept in range(len(content)):
+        with pytest.raises(HeadError):
+            Index.from_bytes(content[:kept])
+
+
+@given(st.binary(max_size=200))
+def test_an_index_of_any_bytes_is_refused(content: bytes) -> None:
+    with pytest.raises(HeadError):
+        Index.from_bytes(content)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_damaged_index_is_made_anew_by_rolling_back(tmp_path: Path, lost: bool) -> None:
+    store = filled(tmp_path, 3)
+    damage(file_of(tmp_path, 3))
+    (tmp_path / "index.json").unlink() if lost else damage(tmp_path / "index.json")
+    for call in (store.load, store.history):
+        with pytest.raises(HeadError, match="roll_back"):
+            call()
+    assert store.roll_back() == 2
+    assert number_of(store.load()) == 2
+    assert store.save(head(4)) == 4
+
+
+def test_a_save_over_a_damaged_index_loses_no_whole_head(tmp_path: Path) -> None:
+    store = filled(tmp_path, 3)
+    damage(tmp_path / "index.json")
+    assert store.save(head(4)) == 4
+    assert [version.version for version in store.history()] == [1, 2, 3, 4]
+    assert store.roll_back() == 3
+
+
+def test_an_index_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    store = filled(tmp_path, 2)
+    newer = json.loads((tmp_path / "index.json").read_bytes()) | {"schema_version": 2, "more": [1]}
+    del newer["sha256"]
+    from primus_sdk.head_index import _sha256
+
+    (tmp_path / "index.json").write_text(json.dumps(newer | {"sha256": _sha256(newer)}))
+    for call in (store.load, store.history, store.roll_back, lambda: store.save(head(3))):
+        with pytest.raises(HeadError, match="upgrade primus-imu"):
+            call()
+
+
+def test_an_empty_or_absent_folder_has_no_head(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        store = HeadStore(folder)
+        for call in (store.load, store.history):
+            with pytest.raises(HeadError, match="no head was saved"):
+                call()
+        with pytest.raises(HeadError):
+            store.roll_back()
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write in"):
+        HeadStore(tmp_path / "file").save(head(1))
+    with pytest.raises(HeadError, match="keep is 1"):
+        HeadStore(tmp_path, keep=1)
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_save_that_fails_leaves_the_old_head(tmp_path: Path, failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path, 2)
+    write, calls = head_store.write_atomically, []
+
+    def fail(path: Path, content: bytes) -> None:
+        calls.append(path)
+        if len(calls) == failing:
+            raise OutputError("the disk is full")
+        write(path, content)
+
+    monkeypatch.setattr(head_store, "write_atomically", fail)
+    with pytest.raises(OutputError, match="full"):
+        store.save(head(3))
+    monkeypatch.undo()
+    assert number_of(store.load()) == 2
+    assert store.save(head(4)) == 3
+    assert number_of(store.load()) == 4
+
+
+def test_what_killed_saves_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    store = filled(tmp_path, 2)
+    for name in (".head-00000003.safetensors.x1y2", ".index.json.abc", "head-00000009.safetensors"):
+        (tmp_path / name).write_bytes(b"half")
+    for name in ("notes.txt", "head-backup.safetensors", ".hidden"):
+        (tmp_path / name).write_bytes(b"of somebody else")
+    store.save(head(3))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *(file_of(tmp_path, version).name for version in (1, 2, 3)),
+        *("index.json", ".lock", "notes.txt", "head-backup.safetensors", ".hidden"),
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills need POSIX")
+def test_a_save_killed_at_any_moment_leaves_the_old_head_or_the_new(tmp_path: Path) -> None:
+    found = killer().kill_saves(tmp_path / "store", KILLS)
+    assert sum(found.values()) == KILLS
+    assert found["old"] + found["new"] > KILLS / 2, "kills hit saves"
+
+
+def save_many(folder: Path, first: int, count: int) -> None:
+    store = HeadStore(folder, keep=1000)
+    for number in range(first, first + count):
+        store.save(head(number))
+
+
+def test_two_processes_that_save_at_once_lose_no_head(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "fork")
+    processes = [context.Process(target=save_many, args=(tmp_path, first, 20)) for first in (100, 200, 300)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    versions = HeadStore(tmp_path).history()
+    assert [version.version for version in versions] == list(range(1, 61))
+    saved = [number_of(version.head) for version in versions if version.head]
+    assert sorted(saved) == [*range(100, 120), *range(200, 220), *range(300, 320)]
+    for first in (100, 200, 300):
+        assert [number for number in saved if first <= number < first + 20] == list(range(first, first + 20))
+
+
+def test_readers_see_whole_heads_while_another_saves_and_deletes(tmp_path: Path) -> None:
+    store = filled(tmp_path, 1, keep=2)
+    seen: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.append(number_of(store.load()))
+            seen.append(max(number_of(version.head) for version in store.history() if version.head))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(2, 60):
+        store.save(head(number))
+    done.set()
+    reader.join(10)
+    assert seen
+    assert seen == sorted(seen)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(st.just("save"), st.just("back"), st.integers(1, 12)), max_size=25), st.integers(2, 5))
+def test_the_index_follows_its_rules_whatever_is_done(steps: list[str | int], keep: int) -> None:
+    index, saved = Index(), 0
+    for step in steps:
+        versions = [entry.version for entry in index.entries]
+        if step == "save":
+            saved += 1
+            before = index.trail[-1:] if index.trail else ()
+            index = index.with_current(Entry(index.next_version, f"{saved:064x}"), keep)
+            assert index.trail[-1] == index.entries[-1].version == saved
+            assert set(before) <= {entry.version for entry in index.entries}, "what was current can be rolled back to"
+        elif step == "back" and len(index.trail) > 1:
+            index = index.rolled_back(index.trail[-2])
+        elif isinstance(step, int) and step in versions:
+            index = index.rolled_back(step)
+            assert index.trail[-1] == step
+        assert len(index.entries) <= keep
+        assert Index.from_bytes(index.to_bytes()) == index
+        assert len(set(index.trail)) == len(index.trail)
