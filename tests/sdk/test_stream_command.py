@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from primus_sdk.commands import _trial
+from primus_sdk.commands import _session, _trial
 from primus_sdk.commands.stream import main
 from primus_sdk.head import Head
 from primus_sdk.recordings import Recording, Samples, watch
@@ -131,8 +131,8 @@ def test_paced_streaming_takes_the_recordings_own_time(
         slept.append(seconds)
         now[0] += seconds
 
-    monkeypatch.setattr(_trial.time, "sleep", sleep)
-    monkeypatch.setattr(_trial.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(_session.time, "sleep", sleep)
+    monkeypatch.setattr(_session.time, "monotonic", lambda: now[0])
     result = invoke("--dataset", "watch", "--bundle", folder, "--json", "--speed", "1x")
     fast = invoke("--dataset", "watch", "--bundle", folder, "--json")
     assert result.stdout == fast.stdout
@@ -199,8 +199,8 @@ def test_without_a_head_it_says_how_to_get_one(folder: Path) -> None:
         (b"a,b,c\n1,2,3\n", [], ["no column 't'", "a,b,c"]),
         (b"1,2,3\n1,2,3\n", ["--columns", "1,2,3,4,5,6,7"], ["3 columns"]),
         (b"t,ax,ay,az,gx,gy,gz\n0,0,0,9.8,0,0,zero\n", [], ["line 2", "zero"]),
-        (b"t,ax,ay,az,gx,gy,gz\n0,0,0\n", [], ["line 2", "seven"]),
-        (b"t,ax,ay,az,gx,gy,gz\n0,0,0,nan,0,0,0\n", [], ["not finite"]),
+        (b"t,ax,ay,az,gx,gy,gz\n0,0,0\n", [], ["line 2", "all 7 columns"]),
+        (b"t,ax,ay,az,gx,gy,gz\n0,0,0,nan,0,0,0\n", [], ["before the first window", "1 invalid"]),
         (b"t,ax,ay,az,gx,gy,gz\n1e300,0,0,9.8,0,0,0\n", [], ["line 2", "1e300"]),
         (b"t,ax,ay,az,gx,gy,gz\n0,0,0,9.8,0,0,0\n", [], ["before the first window"]),
         (b"\0\1\2\3", [], ["no CSV"]),
@@ -233,7 +233,7 @@ def test_an_absent_bundle_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["x.csv", "--plot", "p.png"], ["--dataset", "watch", "--head", "h"], ["--dataset", "classyglass"]]
+    "arguments", [[], ["x.csv", "--shots", "3"], ["--dataset", "watch", "--head", "h"], ["--dataset", "classyglass"]]
 )
 def test_options_that_do_not_go_together_are_usage_errors(folder: Path, arguments: list[str]) -> None:
     result = invoke(*arguments, "--bundle", folder)

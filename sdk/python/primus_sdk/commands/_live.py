@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._record import record
 from primus_sdk.commands._scores import Scores
-from primus_sdk.commands._trial import Step
-from primus_sdk.recordings import Recording
+from primus_sdk.commands._session import Step, Take
 
 _BESIDE = 52  # characters of a recording's line beside its timeline
 _PLAIN_WIDTH = 100  # where the output is no terminal
@@ -34,7 +34,7 @@ class View(Protocol):
     """What a trial reports to."""
 
     def begin(self, trial: Trial) -> None: ...
-    def open(self, recording: Recording) -> None: ...
+    def open(self, take: Take) -> None: ...
     def step(self, step: Step) -> None: ...
     def close(self) -> None: ...
     def summary(self, scores: Scores) -> None: ...
@@ -50,28 +50,17 @@ def view(as_json: bool, labels: Sequence[str]) -> View:
 
 
 class _Lines:
-    """One JSON object a line: `{"event": "begin" | "window" | "summary", ...}`."""
+    """One JSON object a line: `{"event": "begin" | "window" | "summary", ...}`; see `_record`."""
 
     def begin(self, trial: Trial) -> None:
         people = {"calibrated_on": list(trial.known), "streamed": list(trial.unseen), "unseen": trial.whom}
         self._say("begin", {"dataset": trial.dataset, "runtime": trial.runtime, **people, "shots": trial.shots})
 
-    def open(self, recording: Recording) -> None:
+    def open(self, take: Take) -> None:
         """Nothing to say: each window names its recording."""
 
     def step(self, step: Step) -> None:
-        self._say(
-            "window",
-            {
-                "recording": step.recording.name,
-                "user": step.recording.user,
-                "start_s": round(step.start_s, 3),
-                "true": step.recording.label,
-                "label": step.prediction.label,
-                "probability": round(step.prediction.probability, 4),
-                "coverage": step.window.quality.coverage,
-            },
-        )
+        self._say("window", record(step))
 
     def close(self) -> None:
         """Nothing to say."""
@@ -105,7 +94,7 @@ class _Timelines:
         self._width = max(8, min(60, self._console.width - _BESIDE))
         self._text = need("rich.text").Text
         self._live = need("rich.live").Live(console=self._console, refresh_per_second=8, transient=True)
-        self._recording: Recording | None = None
+        self._take: Take | None = None
         self._whom = ""
         self._steps: list[Step] = []
 
@@ -118,12 +107,12 @@ class _Timelines:
         self._console.print("  ".join(f"[bold]{letter}[/bold] {label}" for label, letter in self._letters.items()))
         self._console.print()
 
-    def open(self, recording: Recording) -> None:
-        self._recording, self._steps = recording, []
+    def open(self, take: Take) -> None:
+        self._take, self._steps = take, []
 
     def step(self, step: Step) -> None:
         self._steps.append(step)
-        now = f"   now: {step.prediction.label} {step.prediction.probability:.0%}"
+        now = f"   now: {step.label} {step.prediction.probability:.0%}"
         self._live.update(self._line() + self._text(now, style="bold"))
 
     def close(self) -> None:
@@ -132,12 +121,12 @@ class _Timelines:
             self._console.print(self._line())
 
     def _line(self) -> Any:
-        assert self._recording is not None
-        line = self._text(f"user {self._recording.user:>2}  {self._recording.label:<24.24} ")
+        assert self._take is not None
+        line = self._text(f"user {self._take.user:>2}  {self._take.true:<24.24} ")
         count = len(self._steps)
         shown = [self._steps[i * count // min(count, self._width)] for i in range(min(count, self._width))]
         for step in shown:
-            line.append(self._letters.get(step.prediction.label, "?"), style="green" if step.right else "bold red")
+            line.append(self._letters.get(step.label, "-"), style="green" if step.right else "bold red")
         right = sum(step.right for step in self._steps)
         line.append(" " * (self._width - len(shown)) + f" {right:4d}/{count:<4d} {right / count:4.0%}")
         return line

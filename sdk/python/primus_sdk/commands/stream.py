@@ -1,203 +1,189 @@
-"""`primus-stream`: real recordings, or a CSV as it comes, through an exported encoder: what it recognises."""
+"""`primus-stream`: recordings and live samples through an exported encoder: what it recognises, as it comes.
+
+The form of `--json` is told in `primus_sdk.commands._record`, that of JSON lines as input in
+`primus_sdk.commands._jsonl`, and what a folder of recordings holds in `primus_sdk.recordings.folder`.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
-
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
 from primus_sdk import load
-from primus_sdk.commands import _live, _plot, _table, _trial
+from primus_sdk.commands import _live, _now, _options, _plot, _sources, _timeline, _trial
 from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._options import Chosen
 from primus_sdk.commands._scores import scores
+from primus_sdk.commands._session import Session, Step, take_of
+from primus_sdk.commands._sources import Opened, Reading
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.head import Head
 from primus_sdk.recogniser import Recogniser
-from primus_sdk.recordings import Recording, Report, classyglass, watch
-from primus_sdk.sensors import AccelerometerUnit, GyroscopeUnit, Sensors
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
+from primus_sdk.sensors import Sensors
+from primus_sdk.windows import WindowStream
 
 EXAMPLES = """\b
 Examples:
   primus-stream --dataset watch
   primus-stream --dataset classyglass classyglass-1AB.tar.xz --plot glasses.png --save-head glasses.safetensors
-  primus-stream --dataset watch --shots 3 --json > windows.jsonl
+  primus-stream --dataset folder my-recordings/ --head glasses.safetensors
+  primus-stream airpods-2026-11-24.zip --device headphone --head mine.safetensors --plot walk.png
   primus-stream walk.csv --columns t,ax,ay,az,gx,gy,gz --time-unit ms --accelerometer-unit g --head mine.safetensors
-  my-sensor | primus-stream - --head mine.safetensors --json
+  my-sensor | primus-stream - --input jsonl --head mine.safetensors --smoothing 3 --reject-below 0.6 --json
+
+\b
+A line of --json holds recording, start_s, start_ns, end_ns, label (null where rejected), likeliest, probability,
+probabilities, held and quality (coverage, largest_gap_s, accelerometer_hz, gyroscope_hz, jitter_ms, saturated, still,
+after_reset); user and true where they are known; embedding where there is no head.
+A line of --input jsonl: {"sensor": "accelerometer" | "gyroscope" | "both", "t_ns": 0, "values": [0, 9.8, 0]}, or a
+message that Sensor Logger pushes.
 """
-_ROWS = 500  # of a file, pushed at once
 
 
 @command(epilog=EXAMPLES)
 @click.argument("source", required=False)
-@click.option("--dataset", type=click.Choice(["watch", "classyglass"]),
-              help="Calibrate on some of a data set's people, stream the others. watch comes with pip; for "
-                   "classyglass SOURCE is its folder or archive.")  # fmt: skip
-@click.option(
-    "--bundle", type=click.Path(path_type=Path), help="A bundle of primus-export. [default: the released one]"
-)
-@click.option("--runtime", help="onnxruntime, litert, tflite-runtime, ... [default: the first that is installed]")
-@click.option("--hop", type=float, default=1.0, show_default=True, help="Seconds from window to window.")
-@click.option("--speed", type=click.Choice(["max", "1x"]), default="max", show_default=True,
-              help="1x: recordings of a data set play in their own time.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line instead of the table.")
-@click.option("--shots", type=click.IntRange(1), default=10, show_default=True,
-              help="Windows of each activity to calibrate on.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the people and the shots.")
-@click.option(
-    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw recognised beside true over time (PNG)."
-)
-@click.option("--save-head", type=click.Path(path_type=Path, dir_okay=False), help="Keep the calibrated head.")
-@click.option(
-    "--head", type=click.Path(path_type=Path, dir_okay=False), help="For a CSV: the head that names activities."
-)
-@click.option("--columns", default=",".join(_table.NAMES), show_default=True, metavar="T,AX,AY,AZ,GX,GY,GZ",
-              help="The CSV's columns, by name or by number from 1.")  # fmt: skip
-@click.option("--time-unit", type=click.Choice(list(_table.NANOSECONDS)), default="s", show_default=True)
-@click.option("--accelerometer-unit", type=click.Choice(["m/s^2", "g"]), default="m/s^2", show_default=True,
-              help="Gravity included.")  # fmt: skip
-@click.option("--gyroscope-unit", type=click.Choice(["rad/s", "deg/s"]), default="rad/s", show_default=True)
-def main(source: str | None, dataset: str | None, bundle: Path | None, runtime: str | None, **options: Any) -> None:
+@_options.stream_options
+def main(source: str | None, dataset: str | None, **options: Any) -> None:
     """Recognise activities from head- or body-worn IMU recordings, as they stream.
 
-    With --dataset: calibrates a head from a few shots of each activity on some of the people, streams the recordings of
-    the others through it, and says how often it was right. Without: SOURCE is a CSV ("-" is stdin) of one device.
+    SOURCE is a CSV, JSON lines, or an export of the app Sensor Logger (a zip or folder: AirPods are a head-worn IMU),
+    or - for stdin. With --dataset: calibrates a head from a few shots of each activity on some of the people, streams
+    the recordings of the others through it, and says how often it was right; a folder of one person's recordings, or
+    one with --head, is streamed through that head.
     """
     if dataset is None and source is None:
-        raise click.UsageError("give a CSV file, - for stdin, or --dataset watch")
-    wrong = {None: ("plot", "save_head"), "watch": ("head",), "classyglass": ("head",)}[dataset]
-    for name in wrong:
-        if options[name] is not None:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} goes {'with' if dataset is None else 'without'} --dataset"
-            )
-    with load(bundle, runtime) as recogniser:
-        if dataset is None:
-            assert source is not None  # refused above
-            _stream_rows(recogniser, source, **options)
+        raise click.UsageError("give a CSV file, an export of Sensor Logger, - for stdin, or --dataset watch")
+    kind = None if dataset is not None or source is None else _sources.kind_of(source, options["input"])
+    chosen = _options.chosen(click.get_current_context(), dataset or kind or "", options)
+    WindowStream(chosen.how.hop)  # a wrong hop is said before anything is read
+    with load(chosen.bundle, chosen.runtime) as recogniser:
+        if kind is not None and source is not None:
+            _check_head(recogniser, chosen)
+            reading = Reading(chosen.declared, chosen.convention, chosen.device, chosen.how.paced, _say)
+            with _sources.opened(source, kind, reading) as opened:
+                _stream(recogniser, opened, source, chosen)
+            return
+        recordings = _recordings(dataset or "", source, chosen)
+        if dataset == "folder" and (chosen.head is not None or len(_trial.people(recordings)) < 2):
+            _check_head(recogniser, chosen)
+            takes = [take_of(recording, paced=chosen.how.paced) for recording in recordings]
+            _stream(recogniser, Opened(takes, Sensors(mount=chosen.mount)), str(source), chosen)
         else:
-            _stream_dataset(recogniser, _recordings(dataset, source, options["as_json"]), dataset, **options)
+            _try(recogniser, recordings, dataset or "", chosen)
 
 
-def _recordings(dataset: str, source: str | None, quiet: bool) -> list[Recording]:
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _recordings(dataset: str, source: str | None, chosen: Chosen) -> list[Recording]:
     if dataset == "watch":
         return watch.read(source)
     if source is None:
-        raise click.UsageError("--dataset classyglass needs its folder, or its .tar.xz archive")
+        raise click.UsageError(
+            "--dataset classyglass needs its folder, or its .tar.xz archive"
+            if dataset == "classyglass"
+            else "--dataset folder needs the folder of recordings"
+        )
     report = Report()
-    recordings = list(classyglass.read(source, report))
-    if not quiet:
-        click.echo(report, err=True)
+    recordings = (
+        list(classyglass.read(source, report))
+        if dataset == "classyglass"
+        else folder.read(source, report, chosen.device)
+    )
+    if not chosen.as_json or report.skipped:
+        _say(str(report))
     return recordings
 
 
-def _stream_dataset(
-    recogniser: Recogniser,
-    recordings: list[Recording],
-    dataset: str,
-    *,
-    shots: int,
-    seed: int,
-    hop: float,
-    speed: Literal["max", "1x"],
-    as_json: bool,
-    plot: Path | None,
-    save_head: Path | None,
-    **_of_a_csv: Any,
-) -> None:
-    WindowStream(hop)  # a wrong hop is said before the calibration, not after
-    provenance = recogniser.manifest.provenance
-    known, unseen = _trial.split(recordings, seed, provenance if dataset == "classyglass" else {})
-    unproven = dataset == "classyglass" and not set(unseen) <= set(provenance.get("users_held_out") or ())
-    whom = f"{len(unseen)} people {'its head' if unproven else 'it'} has not seen"
-    if unproven and not as_json:
-        click.echo("the bundle does not say that its encoder was trained without these people", err=True)
-    windows, labels = _trial.shots([r for r in recordings if r.user in known], shots, seed)
-    head = recogniser.calibrate(windows, labels)
-    if save_head is not None:
-        head.save(save_head)
-    view = _live.view(as_json, head.labels)
-    view.begin(_live.Trial(dataset, recogniser.runtime, known, unseen, whom, len(windows)))
-    steps: list[_trial.Step] = []
-    with view:
-        for recording in sorted((r for r in recordings if r.user in unseen), key=_by_user):
-            view.open(recording)
-            for step in _trial.stream(recording, recogniser, hop, paced=speed == "1x"):
-                steps.append(step)
-                view.step(step)
-            view.close()
-    result = scores([step.recording.label for step in steps], [step.prediction.label for step in steps])
-    view.summary(result)
-    if plot is not None:
-        _plot.draw(plot, steps, result, hop, f"{dataset}: {shots} shots an activity, {recogniser.runtime}", whom)
-        if not as_json:
-            click.echo(f"wrote {plot}")
-
-
-def _by_user(recording: Recording) -> tuple[int, str, str, str]:
-    return len(recording.user), recording.user, recording.label, recording.name
-
-
-def _stream_rows(
-    recogniser: Recogniser,
-    source: str,
-    *,
-    head: Path | None,
-    columns: str,
-    time_unit: str,
-    accelerometer_unit: AccelerometerUnit,
-    gyroscope_unit: GyroscopeUnit,
-    hop: float,
-    as_json: bool,
-    **_of_a_dataset: Any,
-) -> None:
-    if head is not None:
-        recogniser.head = Head.load(head)
-    if recogniser.head is None and not as_json:
+def _check_head(recogniser: Recogniser, chosen: Chosen) -> None:
+    if chosen.save_head is not None:
+        raise click.UsageError("--save-head keeps a head that a data set of two or more people calibrates")
+    if chosen.head is not None:
+        recogniser.head = Head.load(chosen.head)
+    if recogniser.head is None and (not chosen.as_json or chosen.plot is not None):
         raise HeadError(
             "there is no head to name activities with: give --head (--dataset ... --save-head makes one), "
             "or --json for the bare embeddings"
         )
-    windows = WindowStream(hop, Sensors(accelerometer_unit, gyroscope_unit))
-    rows = _table.read_rows(source, _table.chosen(columns), time_unit)
-    began, shown = None, 0
-    for window in _windows(windows, rows, 1 if source == "-" else _ROWS):
-        began, shown = window.start_ns if began is None else began, shown + 1
-        click.echo(_line(recogniser, window, began, as_json))
-    dropped = windows.dropped
-    if dropped.repeated or dropped.late:
-        click.echo(f"dropped {dropped.repeated} repeated and {dropped.late} late samples", err=True)
-    if not shown:
-        raise StreamError(f"{source} ended before the first window: 5 s of samples at 20 Hz or more are needed")
 
 
-def _windows(
-    stream: WindowStream, rows: Iterator[tuple[int, np.ndarray[Any, np.dtype[np.float64]]]], size: int
-) -> Iterator[Window]:
-    times: list[int] = []
-    values: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-    for time, row in rows:
-        times.append(time)
-        values.append(row)
-        if len(times) >= size:
-            yield from stream.push(times, np.stack(values))
-            times, values = [], []
-    if times:
-        yield from stream.push(times, np.stack(values))
-    yield from stream.flush()
+def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen) -> None:
+    """Stream takes one after the other through the head."""
+    session = Session(recogniser, replace(chosen.how, sensors=opened.sensors))
+    steps: list[Step] = []  # kept for the plot alone: a live stream may never end
+    count, known, right = 0, 0, 0
+    with _now.display(chosen.as_json) as display:
+        for take in opened.takes:
+            display.open(take)
+            for step in session.steps(take):
+                count += 1
+                if take.true is not None and step.recognition.prediction is not None:
+                    known, right = known + 1, right + step.right
+                display.step(step)
+                if chosen.plot is not None:
+                    steps.append(step)
+            display.close(take)
+    left_out = "; ".join(filter(None, (session.left_out(), opened.left_out())))
+    if not count:
+        name = "stdin" if source == "-" else source
+        raise StreamError(
+            session.refusal
+            or f"{name} ended before the first window: 5 s of samples at 20 Hz or more are needed"
+            + (f" ({left_out})" if left_out else "")
+        )
+    if left_out:
+        _say(left_out)
+    if known and not chosen.as_json:
+        click.echo(f"{right} of {known} windows right ({right / known:.1%})")
+    if chosen.plot is not None:
+        _timeline.draw(chosen.plot, steps, chosen.how.hop, f"{source}, {recogniser.runtime}")
+        _written(chosen)
 
 
-def _line(recogniser: Recogniser, window: Window, began: int, as_json: bool) -> str:
-    start, quality = (window.start_ns - began) / 1e9, window.quality
-    record: dict[str, Any] = {"start_ns": window.start_ns, "end_ns": window.end_ns, "coverage": quality.coverage}
-    if recogniser.head is None:
-        return json.dumps(record | {"embedding": [round(float(x), 6) for x in recogniser.embed(window)]})
-    prediction = recogniser.predict(window)
-    if as_json:
-        probabilities = {label: round(p, 4) for label, p in prediction.probabilities.items()}
-        return json.dumps(record | {"label": prediction.label, "probabilities": probabilities})
-    poor = f"  {quality.coverage:.0%} measured" if quality.coverage < 1 else ""
-    return f"{start:8.2f} s  {prediction.label:<24} {prediction.probability:4.0%}{poor}"
+def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chosen: Chosen) -> None:
+    """Calibrate on some of the people, and stream the others."""
+    how = replace(chosen.how, sensors=Sensors(mount=chosen.mount))
+    provenance = recogniser.manifest.provenance
+    known, unseen = _trial.split(recordings, chosen.seed, provenance if dataset == "classyglass" else {})
+    unproven = dataset == "classyglass" and not set(unseen) <= set(provenance.get("users_held_out") or ())
+    whom = f"{len(unseen)} people {'its head' if unproven else 'it'} has not seen"
+    if unproven and not chosen.as_json:
+        _say("the bundle does not say that its encoder was trained without these people")
+    calibration = [recording for recording in recordings if recording.user in known]
+    windows, labels = _trial.shots(calibration, chosen.shots, chosen.seed, how.sensors)
+    head = recogniser.calibrate(windows, labels)
+    if chosen.save_head is not None:
+        head.save(chosen.save_head)
+    view = _live.view(chosen.as_json, head.labels)
+    view.begin(_live.Trial(dataset, recogniser.runtime, known, unseen, whom, len(windows)))
+    session = Session(recogniser, how)
+    steps: list[Step] = []
+    with view:
+        for recording in sorted((r for r in recordings if r.user in unseen), key=_by_user):
+            take = take_of(recording, paced=how.paced)
+            view.open(take)
+            for step in session.steps(take):
+                steps.append(step)
+                view.step(step)
+            view.close()
+    if not steps and session.refusal:
+        raise StreamError(session.refusal)
+    result = scores([step.take.true or "" for step in steps], [step.label for step in steps])
+    view.summary(result)
+    if session.left_out():
+        _say(session.left_out())
+    if chosen.plot is not None:
+        title = f"{dataset}: {chosen.shots} shots an activity, {recogniser.runtime}"
+        _plot.draw(chosen.plot, steps, result, how.hop, title, whom)
+        _written(chosen)
+
+
+def _written(chosen: Chosen) -> None:
+    if not chosen.as_json:
+        click.echo(f"wrote {chosen.plot}")
+
+
+def _by_user(recording: Recording) -> tuple[int, str, str, str]:
+    return len(recording.user), recording.user, recording.label, recording.name

@@ -57,11 +57,13 @@ class Report:
     Attributes:
         read: recordings handed out.
         skipped: name of the experiment or file -> why it was left out.
+        notes: name of a recording that was read -> what was decided about it, or left out of it.
     """
 
     read: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         lines = [f"{self.read} recordings read, {len(self.skipped)} left out"]
-        return "\n".join(lines + [f"  {name}: {reason}" for name, reason in self.skipped.items()])
+        return "\n".join(lines + [f"  {name}: {text}" for name, text in (self.skipped | self.notes).items()])
