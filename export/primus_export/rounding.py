@@ -33,14 +33,17 @@ class Rounded:
     scales: Array
 
 
-def round_matrix(weight: Array, bits: Bits, inputs: Matrix | None = None, block: int | None = None) -> Rounded:
+def round_matrix(
+    weight: Array, bits: Bits, inputs: Matrix | None = None, block: int | None = None, top: int | None = None
+) -> Rounded:
     """A matrix `(O, I)` in 8 bits or 4, symmetric, each block's scale set by its largest weight.
 
     inputs `(n, I)`: what the matrix is multiplied with in use. With them, each weight's rounding error is made good by
     the weights of the same row that are still to be rounded, as far as their inputs go together (GPTQ, arXiv
-    2210.17323). block: columns that share a scale, the last block may be narrower; left out, the whole row.
+    2210.17323). block: columns that share a scale, the last block may be narrower; left out, the whole row. top: the
+    largest code; left out, the largest of so many bits.
     """
-    top = 2 ** (bits - 1) - 1
+    top = top or 2 ** (bits - 1) - 1
     columns = weight.shape[1]
     block = block or columns
     # Nothing is clipped: that would leave less squared error in the weights, but no less in an encoder's embedding.

@@ -1,8 +1,8 @@
 """Our checkpoint: safetensors with what a reader must know about it in the metadata.
 
 The file holds float32 tensors under the names of its architecture. `__metadata__` is safetensors' own string map:
-`format`, `schema_version`, `architecture`, `name`, `licence`, and `input` and `provenance` as JSON. Nothing in it is
-ever executed.
+`format`, `schema_version`, `architecture`, `name`, `licence`, and `input` and `provenance` as JSON; where pretraining
+aligned the encoder with text, `text` (`primus_models.text_space`). Nothing in it is ever executed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from primus_models import architectures
 from primus_models.errors import CheckpointError, CheckpointNotFoundError
 from primus_models.graph import Array, Graph
+from primus_models.text_space import TextSpace
 from primus_sdk.files import safetensors_bytes, write_atomically
 
 FORMAT = "primus-checkpoint"
@@ -36,13 +37,14 @@ INPUT_CONTRACT: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder's weights, and where they come from."""
+    """An encoder's weights, where they come from, and the text space that they were aligned with, if any."""
 
     architecture: str
     tensors: dict[str, Array]
     name: str = "primus"
     licence: str = "unknown"
     provenance: dict[str, Any] = field(default_factory=dict)
+    text: TextSpace | None = None
 
     def __post_init__(self) -> None:
         _check_tensors(self.architecture, self.tensors)
@@ -95,14 +97,18 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         ) from error
     try:
         provenance = json.loads(metadata.get("provenance", "{}"))
+        text = TextSpace.from_json(metadata["text"]) if "text" in metadata else None
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path}: the metadata's provenance is not JSON ({error})") from error
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     return Checkpoint(
         architecture=metadata.get("architecture", ""),
         tensors=tensors,
         name=metadata.get("name", "primus"),
         licence=metadata.get("licence", "unknown"),
         provenance=provenance,
+        text=text,
     )
 
 
@@ -121,6 +127,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
         "input": json.dumps(INPUT_CONTRACT, sort_keys=True),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
     }
+    if checkpoint.text is not None:
+        metadata["text"] = checkpoint.text.to_json()
     write_atomically(Path(path), safetensors_bytes(checkpoint.tensors, metadata))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import primus_sdk
@@ -34,3 +35,13 @@ def test_load_without_a_bundle_gives_it(runtime: str) -> None:
     with primus_sdk.load(runtime=runtime) as recogniser:
         report = compare(expected, {"embedding": recogniser.embed(windows)}, bound_for("int8", "float32"), "made")
     report.check(runtime)
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "litert"])
+def test_a_window_among_others_gives_what_it_gives_alone(runtime: str) -> None:
+    windows = made_windows(67, seed=12)
+    with primus_sdk.load(runtime=runtime) as recogniser:
+        alone = np.stack([recogniser.embed(window) for window in windows])
+        for first, last in ((0, 67), (3, 5), (10, 41)):
+            assert np.abs(recogniser.embed(windows[first:last]) - alone[first:last]).max() <= 1e-4
+        assert np.array_equal(np.stack([recogniser.embed(window) for window in windows[:8]]), alone[:8])

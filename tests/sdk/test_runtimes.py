@@ -21,6 +21,7 @@ from primus_sdk import BundleError, RuntimeMismatchError, RuntimeUnavailableErro
 from primus_sdk.manifest import Quantization
 from primus_sdk.quantization import dequantized, stretched
 from primus_sdk.runtimes import NAMES
+from primus_sdk.runtimes.base import library_version
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +254,28 @@ def test_a_bundle_of_a_model_that_is_not_there_is_refused(made: SimpleNamespace,
     files = made.files([made.model_entry("tflite", "encoder.tflite")], {"encoder.onnx": made.onnx_model()})
     with pytest.raises(BundleError, match=r"encoder\.tflite.*not among its files"):
         primus_sdk.load(made.folder(tmp_path, files))
+
+
+@pytest.mark.parametrize("module", ["numpy", "safetensors"])
+def test_a_library_that_is_not_loaded_has_its_distributions_version(
+    module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib import metadata
+
+    stated = metadata.version(module)
+    monkeypatch.delitem(sys.modules, module)
+    assert library_version(module, module) == stated
+    assert library_version("no_such_module", "no-such-distribution") == "unknown"
+
+
+def test_a_version_that_two_folders_claim_is_left_to_the_packages_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_package-1.2.3.dist-info").mkdir()
+    assert library_version("package", "my-package") == "1.2.3"
+    (tmp_path / "my_package-0.9.dist-info").mkdir()
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"asked for {name}")
+    assert library_version("package", "my-package") == "asked for my-package"

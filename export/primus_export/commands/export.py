@@ -6,10 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from primus_export.errors import ExportError
 from primus_export.export import Request, export
 from primus_export.formats import NAMES
-from primus_export.windows import read_windows
-from primus_models.checkpoint import load, released
+from primus_export.parity import PROVING_WINDOWS
+from primus_export.text import SentenceTower, TextFile, TextTower, installed
+from primus_export.windows import made_windows, read_windows
+from primus_export.zero_shot import not_aligned, zero_shot
+from primus_models.checkpoint import Checkpoint, load, released
+from primus_models.graph import Array
 from primus_sdk.commands._cli import click, command
 from primus_sdk.head import Head
 
@@ -20,6 +25,7 @@ Examples:
   primus-export mine.safetensors --format onnx,tflite,coreml --int8 -o mine.zip
   primus-export --format tflite --int8 --io int8 --calibration windows.npy -o mcu
   primus-export --format onnx --fp32 --head walking.safetensors -o bundle
+  primus-export aligned.safetensors --format onnx --labels "walking,running" -o bundle
 """
 
 
@@ -29,6 +35,10 @@ def _formats(_context: click.Context, _option: click.Parameter, values: tuple[st
         if name not in NAMES:
             raise click.BadParameter(f"{name!r} is none of {', '.join(NAMES)}")
     return names
+
+
+def _labels(_context: click.Context, _option: click.Parameter, value: str | None) -> list[str]:
+    return [label.strip() for label in (value or "").split(",") if label.strip()]
 
 
 @command(epilog=EXAMPLES)
@@ -62,6 +72,24 @@ def _formats(_context: click.Context, _option: click.Parameter, values: tuple[st
 )
 @click.option("--head", type=PATH, help="A head (safetensors) to build in.")
 @click.option(
+    "--labels",
+    callback=_labels,
+    metavar="A,B,...",
+    help="Build in a head made from these texts, for a checkpoint that was aligned with text.",
+)
+@click.option(
+    "--text-tower",
+    type=PATH,
+    metavar="FOLDER",
+    help="The tower that embeds them: a sentence-transformers model. Left out: an installed one.",
+)
+@click.option(
+    "--text-embeddings",
+    type=PATH,
+    metavar="FILE",
+    help="Or their embeddings by any tower: safetensors, one vector for each text.",
+)
+@click.option(
     "--min-cosine", type=click.FloatRange(-1, 1), help="Another bound for fp16, int8, int4; kept in the manifest."
 )
 @click.option(
@@ -82,6 +110,9 @@ def main(
     checkpoint: Path | None,
     calibration: Path | None,
     head: Path | None,
+    labels: list[str],
+    text_tower: Path | None,
+    text_embeddings: Path | None,
     coreml_target: str,
     as_json: bool,
     **options: Any,
@@ -90,10 +121,19 @@ def main(
 
     Every file is run in its own runtime beside the reference before it is written; one that misses its bound is not.
     """
+    loaded = load(checkpoint or released())
+    windows = None if calibration is None else read_windows(calibration)
+    built_in = None if head is None else Head.load(head)
+    if labels or text_tower or text_embeddings:
+        if not labels or head or (text_tower and text_embeddings):
+            raise click.UsageError(
+                "--text-tower or --text-embeddings goes with --labels, and --labels without --head: choose one"
+            )
+        built_in = _zero_shot(loaded, labels, text_tower, text_embeddings, windows)
     request = Request(
-        checkpoint=load(checkpoint or released()),
-        calibration=None if calibration is None else read_windows(calibration),
-        head=None if head is None else Head.load(head),
+        checkpoint=loaded,
+        calibration=windows,
+        head=built_in,
         extra={"coreml_target": coreml_target},
         progress=lambda stage: click.echo(stage, err=True),
         **options,
@@ -103,6 +143,31 @@ def main(
         click.echo(json.dumps(manifest, indent=2))
     else:
         _show(manifest, request.output)
+
+
+def _zero_shot(
+    checkpoint: Checkpoint, labels: list[str], folder: Path | None, file: Path | None, windows: Array | None
+) -> Head:
+    if checkpoint.text is None:  # before a tower is loaded, which takes a while
+        raise not_aligned(checkpoint)
+    tower: TextTower
+    if file is not None:
+        tower = TextFile(file)
+    else:
+        folder = folder or installed(checkpoint.text.tower)
+        if folder is None:
+            raise ExportError(
+                f"the checkpoint was aligned with {checkpoint.text.tower}: name that tower's folder with --text-tower, "
+                "or a file of the labels' embeddings with --text-embeddings"
+            )
+        tower = SentenceTower(folder)
+    made = zero_shot(checkpoint, labels, tower, made_windows(PROVING_WINDOWS) if windows is None else windows)
+    click.echo(
+        f"zero-shot head of {len(labels)} labels: probabilities are within {made.largest_difference:.3f} "
+        f"(median {made.median_difference:.3f}) of softmax(cosine / temperature), labels the same",
+        err=True,
+    )
+    return made.head
 
 
 def _show(manifest: dict[str, Any], output: Path) -> None:

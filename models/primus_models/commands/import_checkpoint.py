@@ -13,8 +13,9 @@ import numpy as np
 from primus_models import architectures
 from primus_models.checkpoint import Checkpoint, save_checkpoint
 from primus_models.errors import CheckpointError
-from primus_models.graph import Array
+from primus_models.graph import EMBEDDING_SIZE, Array
 from primus_models.pickle_reader import TensorRef, Value
+from primus_models.text_space import LABEL, TextSpace
 from primus_models.torch_archive import TorchArchive
 from primus_sdk.commands._cli import click, command
 
@@ -36,8 +37,10 @@ class Report:
     dropped_entries: list[str]
 
 
-def import_checkpoint(path: Path, licence: str = "unknown") -> tuple[Checkpoint, Report]:
+def import_checkpoint(path: Path, licence: str = "unknown", text: TextSpace | None = None) -> tuple[Checkpoint, Report]:
     """The encoder of a published checkpoint, and what else was in the file.
+
+    text: what its pretraining aligned it with; the file itself does not say.
 
     Raises:
         CheckpointNotFoundError: there is no file. CheckpointError: truncated, foreign, or its encoder lacks tensors
@@ -57,7 +60,7 @@ def import_checkpoint(path: Path, licence: str = "unknown") -> tuple[Checkpoint,
         sorted(tensors), dict(sorted(others.items())), sorted(_shown(key) for key in top if key != "state_dict")
     )
     provenance = {"imported_from": path.name, "imported_sha256": _file_sha256(path)}
-    return Checkpoint(ARCHITECTURE, tensors, licence=licence, provenance=provenance), report
+    return Checkpoint(ARCHITECTURE, tensors, licence=licence, provenance=provenance, text=text), report
 
 
 def _is_encoder(key: Value) -> bool:
@@ -130,6 +133,7 @@ def as_json(report: Report, checkpoint: Checkpoint, output: Path) -> str:
 EXAMPLES = """\b
 Examples:
   primus-import official.ckpt -o primus.safetensors --licence BSD-3-Clause-Clear
+  primus-import official.ckpt -o primus.safetensors --text-tower CLIP4Clip --text-size 512 --text-temperature 0.1
   primus-export primus.safetensors --format tflite --int8 -o bundle
 """
 
@@ -140,13 +144,35 @@ Examples:
 @click.option(
     "--licence", default="unknown", show_default=True, help="The licence of the weights, for the file's metadata."
 )
+@click.option(
+    "--text-tower", metavar="NAME", help="The text tower that pretraining aligned it with, for primus-export --labels."
+)
+@click.option(
+    "--text-size", type=int, default=EMBEDDING_SIZE, show_default=True, help="Numbers in that tower's embedding."
+)
+@click.option("--text-temperature", type=float, help="What pretraining divided cosines by, at its end.")
+@click.option("--text-prompt", default=LABEL, show_default=True, help="The text of a label.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print the report as JSON.")
-def main(source: Path, output: Path, licence: str, json_wanted: bool) -> None:
+def main(
+    source: Path,
+    output: Path,
+    licence: str,
+    text_tower: str | None,
+    text_size: int,
+    text_temperature: float | None,
+    text_prompt: str,
+    json_wanted: bool,
+) -> None:
     """Convert the published PyTorch Lightning CHECKPOINT to safetensors.
 
     Takes the IMU encoder's tensors and leaves out the other towers, optimizer state and all objects. Needs no
     PyTorch, and never runs what a pickle asks for.
     """
-    checkpoint, report = import_checkpoint(source, licence)
+    if (text_tower is None) != (text_temperature is None):
+        raise click.UsageError("--text-tower and --text-temperature go together: zero-shot heads need both")
+    text = None
+    if text_tower is not None and text_temperature is not None:
+        text = TextSpace(text_tower, text_size, text_temperature, text_prompt)
+    checkpoint, report = import_checkpoint(source, licence, text)
     save_checkpoint(checkpoint, output)
     click.echo(as_json(report, checkpoint, output) if json_wanted else summary(report, output))

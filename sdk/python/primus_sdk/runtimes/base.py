@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import abc
+import importlib.util
 import sys
 import threading
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,7 +93,7 @@ def closed() -> ClosedError:
 
 def library_version(module: str, distribution: str) -> str:
     """The version a library gives itself if it is loaded, else that of its distribution, else `unknown`."""
-    stated = getattr(sys.modules.get(module), "__version__", None)
+    stated = getattr(sys.modules.get(module), "__version__", None) or _beside(module, distribution)
     if stated:
         return str(stated)
     from importlib import metadata  # here, since it costs more than the rest of the SDK's import
@@ -100,3 +102,13 @@ def library_version(module: str, distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def _beside(module: str, distribution: str) -> str | None:
+    """The version that the distribution's folder beside a library's own is named after, if it is the only one."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return None
+    name = distribution.replace("-", "_")
+    found = list(Path(spec.origin).parent.parent.glob(f"{name}-*.dist-info"))
+    return found[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if len(found) == 1 else None
