@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Python compiles what it imports; compiling all that is installed costs a fifth of the space.
 PIP := $(BIN)/python -m pip install --quiet --progress-bar off --no-compile
 
-.PHONY: help demo test lint types check bench model bundle runtimes clean
+.PHONY: help demo test lint types check soak fuzz golden bench model bundle runtimes clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +71,21 @@ check: $(VENV)/.test .venv-tflite214/.done
 runtimes: $(VENV)/.test .venv-tflite214/.done .venv-tf216/.done ## Run the int8 TFLite file on TensorFlow 2.16 too (600 MB more)
 	PRIMUS_TF216_PYTHON=$(CURDIR)/.venv-tf216/bin/python $(BIN)/python -m pytest tests/export -k "tflite and runtime"
 
-bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters and solvers
+soak: $(VENV)/.test ## A day of a faulty 200 Hz stream against the offline path, and 1000 kills during a save
+	$(BIN)/python tests/soak.py
+	$(BIN)/python tests/sdk/kill_saves.py 1000
+
+fuzz: $(VENV)/.test ## A million broken inputs: typed errors only
+	$(BIN)/python tests/fuzz.py
+
+golden: $(VENV)/.test ## Check the golden vectors (tests/golden.py --write makes them anew: only when the contract changes)
+	$(BIN)/python tests/golden.py --check
+
+bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters, solvers and resamplers
 	$(BIN)/python benchmarks/calibrate.py
+	$(BIN)/python benchmarks/resampling.py
+	$(BIN)/python benchmarks/stream.py
+	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/export.py
 
 model: $(VENV)/.test ## Train the released checkpoint again (DATA=the ClassyGlass archive or folder)

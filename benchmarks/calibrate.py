@@ -1,13 +1,12 @@
 """Fitting a head on the device: how long it takes, and what a prior is worth.
 
     python benchmarks/calibrate.py [--json]
-    python benchmarks/calibrate.py --before c6cbb5f
     python benchmarks/calibrate.py --data classyglass-1AB.tar.xz [--json]
 
 The first times 10 classes of 50 shots beside scikit-learn's solver of the same problem. The shots are real: the
 released encoder's embeddings of the watch recordings that `make demo` uses. They hold seven exercises; every other
-recording of one counts as a class of its own. `--before` lets the fit of an earlier commit take turns with them. All
-reach the optimum; `largest difference` is that of any class probability.
+recording of one counts as a class of its own. Both reach the optimum; `largest difference` is that of any class
+probability.
 
 `--data` prints what `DEFAULT_PRIOR_C` and `UNSEEN_SHOTS` were chosen by: macro-F1 and log loss on people whom the
 encoder has never seen, of a head fitted from nothing and from a factory head as its prior. See `priors.py`.
@@ -16,10 +15,8 @@ encoder has never seen, of a head fitted from nothing and from a factory head as
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -53,22 +50,9 @@ def shots() -> tuple[np.ndarray, list[str]]:
         return recogniser.embed(np.stack(picked)), [label for label, _ in chosen for _ in range(SHOTS)]
 
 
-def fit_of(commit: str) -> Callable[..., primus_sdk.Head]:
-    """`fit_head` as it was at a commit; it imports the rest of the SDK as it is now."""
-    path = "sdk/python/primus_sdk/calibration.py"
-    source = subprocess.run(["git", "show", f"{commit}:{path}"], capture_output=True, text=True, check=True).stdout  # noqa: S607
-    spec = importlib.util.spec_from_loader("calibration_before", loader=None)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    exec(compile(source, f"{commit}:{path}", "exec"), module.__dict__)  # noqa: S102
-    fit: Callable[..., primus_sdk.Head] = module.fit_head
-    return fit
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10, help="turns of each solver, five fits each (default 10)")
-    parser.add_argument("--before", metavar="COMMIT", help="time the fit of this commit as well")
     parser.add_argument("--data", type=Path, help="ClassyGlass, folder or archive: compare priors instead of times")
     parser.add_argument("--trials", type=int, default=4, help="draws of the shots for each person (default 4)")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -81,7 +65,7 @@ def main() -> int:
     scaled = centred / np.sqrt(np.mean(centred**2))
     peer = LogisticRegression(C=DEFAULT_C, tol=1e-8, max_iter=1000)
     expected = peer.fit(scaled, labels).predict_proba(scaled)
-    fits = {"primus_sdk": fit_head} | ({arguments.before: fit_of(arguments.before)} if arguments.before else {})
+    fits = {"primus_sdk": fit_head}
     differences = {
         name: float(np.abs(fit(embeddings, labels, "").probabilities(embeddings) - expected).max())
         for name, fit in fits.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,24 @@ def test_the_mount_is_part_of_the_hash_and_in_the_file_only_when_there() -> None
     forged = identity[:place] + turned(np.array([1.0, 2, 3]), 0.3).tobytes() + identity[place + 72 :]
     with pytest.raises(HeadError, match="altered"):
         Head.from_bytes(forged)
+
+
+def test_the_hash_is_the_one_that_the_specification_describes() -> None:
+    mount = turned(np.array([0.0, 0, 1]), 0.5)
+    head = Head(("a", 'é"\n'), np.full((2, 512), 0.5), [1, 2], ENCODER, 1.5, {"a": 3}, "2026-01-31", mount)
+    content = head.to_bytes()
+    text = (
+        '{"counts":"{\\"a\\": 3}","created":"2026-01-31","encoder_sha256":"' + ENCODER + '","format":"primus-head",'
+        '"labels":"[\\"a\\", \\"\\\\u00e9\\\\\\"\\\\n\\"]","schema_version":"1","temperature":"1.5"}'
+    )
+    expected = hashlib.sha256(
+        text.encode()
+        + b"\0bias\0[2]\0" + struct.pack("<2f", 1, 2)
+        + b"\0mount\0[3,3]\0" + struct.pack("<9d", *mount.ravel())
+        + b"\0weight\0[2,512]\0" + struct.pack("<1024f", *[0.5] * 1024)
+    ).hexdigest()  # fmt: skip
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert header["__metadata__"]["sha256"] == expected
 
 
 @pytest.mark.parametrize("mount", [np.eye(4), -np.eye(3), 2 * np.eye(3), np.full((3, 3), np.nan), "up"])

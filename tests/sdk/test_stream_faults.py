@@ -63,6 +63,20 @@ def test_one_sensors_mad_timestamp_costs_seconds_not_the_stream() -> None:
     assert sum(w.start_ns > START + 8_000 * MS for w in windows) >= 15
 
 
+def test_a_flush_lets_both_clocks_begin_anew_and_counts_what_waited() -> None:
+    accelerometer, gyroscope = samples(100, 20), samples(100, 20, seed=1)
+    accelerometer[0][800] += 3_600_000 * MS  # and back: the accelerometer's clock alone was set back
+    stream = WindowStream()
+    assert run(stream, accelerometer, gyroscope, [])
+    before = stream.dropped.unpaired
+    later, values = samples(100, 7, start=START + 60_000 * MS)
+    assert next(w.start_ns for w in run(stream, (later, values), (later, values), [])) == START + 60_000 * MS
+    assert stream.dropped.unpaired == before
+    stream.push_accelerometer(later + 60_000 * MS, values)
+    assert stream.flush() == []
+    assert stream.dropped.unpaired == before + 350
+
+
 def test_repeated_and_late_samples_are_dropped_and_counted() -> None:
     times, values = samples(100, 12)
     rows = np.hstack([values, values])

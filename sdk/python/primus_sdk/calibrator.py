@@ -87,8 +87,8 @@ class Calibrator:
         """Collect from `stream`, of `recogniser` (or of the encoder with this sha256).
 
         mount: the rotation `(3, 3)` learnt from use by which the stream's samples are turned; default: the stream's,
-        which is that of the head it was made with. Heads fitted here carry it. least_hz: lower it, down to 20, for a device whose
-        sensors are always slower than 45 Hz.
+        which is that of the head it was made with. Heads fitted here carry it. least_hz: lower it, down to 20, for a
+        device whose sensors are always slower than 45 Hz.
 
         Raises:
             CalibrationError: the mount is no rotation.

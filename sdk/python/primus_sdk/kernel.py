@@ -47,7 +47,9 @@ def _table(period_ns: int) -> tuple[Floats, Floats]:
     distance = np.arange((HALF_WIDTH_NS >> _TABLE_SHIFT) + 2) << _TABLE_SHIFT
     # At slow rates few samples are in reach: a steeper fall-off for a less perfect damping.
     beta = min(6.25, 10 - period_ns / 8e6)
-    taper = np.i0(beta * np.sqrt(np.maximum(0, 1 - (distance / HALF_WIDTH_NS) ** 2))) / np.i0(beta)
+    inside = 1 - (distance / HALF_WIDTH_NS) ** 2
+    # One entry lies beyond the reach; the last cell is interpolated towards it, so the curve goes on there.
+    taper = np.where(inside >= 0, np.i0(beta * np.sqrt(np.maximum(0, inside))), 1 + beta**2 * inside / 4) / np.i0(beta)
     table = np.zeros((2 * HALF_WIDTH_NS >> _TABLE_SHIFT) + 2)
     table[: len(distance)] = np.sinc(distance / period_ns) * taper
     return table[:-1], np.diff(table)

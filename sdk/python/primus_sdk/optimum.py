@@ -116,7 +116,7 @@ class _Search:
         self._problem, self._basis = problem, basis
         self._lower = np.asarray(np.linalg.cholesky(curvature), np.float64)
         self._inverse = solve_triangular(self._lower, np.eye(len(curvature)), lower=True)
-        self._p = np.empty(0)
+        self._y = self._p = np.empty(0)
 
     def run(self, u: Array, b: Array, tolerance: float) -> tuple[Array, Array, float]:
         from scipy.optimize import minimize
@@ -134,12 +134,15 @@ class _Search:
 
     def _objective(self, y: Array) -> tuple[float, Array]:
         u, b = self._parts(y)
+        self._y = y.copy()
         self._p, loss = self._problem.probabilities(u, b)
         value = loss + 0.5 * float(np.vdot(u, u)) + 0.5 * self._problem.bias_penalty * float(b @ b)
         return value, self._pulled(*self._problem.gradient(u, b, self._p))
 
     def _hessian_product(self, y: Array, direction: Array) -> Array:
-        """At the y of the last objective: SciPy's trust region asks nowhere else."""
+        # Mostly the y of the last objective; after a step that was refused, the one before.
+        if not np.array_equal(y, self._y):
+            self._objective(y)
         return self._pulled(*self._problem.curved(*self._parts(direction), self._p))
 
     def _parts(self, y: Array) -> tuple[Array, Array]:

@@ -46,11 +46,13 @@ class Pairer:
     def __init__(self) -> None:
         self.unpaired = 0
         self._run, self._previous = -1, (0, 0)  # the last pair's run, and its epoch and number
+        self._queues: list[Points | None] = [None, None]
         self.forget()
 
     def forget(self) -> None:
-        """Drop what waits for a partner; the next pair begins a new run."""
-        self._queues: list[Points | None] = [None, None]
+        """Drop what waits for a partner, counted; the next pair begins a new run."""
+        self.unpaired += sum(len(waiting.number) for waiting in self._queues if waiting is not None)
+        self._queues = [None, None]
         self._shift = [0, 0]  # added to a sensor's epochs, once its clock has gone its own way
         self._ignored = 0  # points in a row that waited for the other clock's step back
         self._anew = True

@@ -40,7 +40,7 @@ class SensorResampler:
     """The streaming resampler of one sensor.
 
     Attributes:
-        restarts: steps back of the clock by more than the policy's reset.
+        restarts: steps back of the clock by more than the policy's reset, since the run began.
         period: the sampling period, nanoseconds, as known now; 0 while it is not.
     """
 
@@ -87,7 +87,7 @@ class SensorResampler:
         for part in self._orderer.flush():
             self._take(part, done)
         self._close(done)
-        self._last = None
+        self._last, self.restarts = None, 0
         return joined(done) if done else None
 
     def _take(self, samples: Taken, done: list[Points]) -> None:
