@@ -30,9 +30,9 @@ from sklearn.linear_model import LogisticRegression
 
 import primus_sdk
 import priors
-from primus_sdk.calibration import DEFAULT_C, fit_head
+from primus_sdk.calibration.fit import DEFAULT_C, fit_head
 from primus_sdk.recordings import watch
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 from timing import interleaved
 
 CLASSES, SHOTS = 10, 50

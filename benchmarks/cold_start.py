@@ -33,7 +33,7 @@ times = [clock()]
 import numpy
 times.append(clock())
 import primus_sdk
-from primus_sdk import bundle
+from primus_sdk.bundles import bundle
 times.append(clock())
 content = bundle.read(bundle.released())
 times.append(clock())

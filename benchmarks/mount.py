@@ -29,10 +29,11 @@ import numpy as np
 
 import primus_sdk
 from primus_models.evaluate import macro_f1
-from primus_sdk.calibration import fit_head
-from primus_sdk.mount import REFERENCE_GRAVITY, MountLearner, aligning
+from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.mount import REFERENCE_GRAVITY, MountLearner, aligning
 from primus_sdk.recordings import classyglass
-from primus_sdk.windows import Window, windows_of
+from primus_sdk.recordings.windows import windows_of
+from primus_sdk.windowing.windows import Window
 
 HELD_OUT = ("5", "10", "15", "20", "25")
 SHOTS = (5, 10, 50)

@@ -26,10 +26,11 @@ import numpy as np
 import primus_sdk
 from primus_models.data import held_out
 from primus_models.evaluate import macro_f1
-from primus_sdk import Head, calibration
-from primus_sdk.calibration import DEFAULT_PRIOR_C, UNSEEN_SHOTS, fit_head
+from primus_sdk import Head
+from primus_sdk.calibration import fit as calibration
+from primus_sdk.calibration.fit import DEFAULT_PRIOR_C, UNSEEN_SHOTS, fit_head
 from primus_sdk.recordings import classyglass
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 
 CASES = ("known", "new", "half", "one")
 SHOTS = (1, 5, 10)

@@ -4,8 +4,8 @@
     python benchmarks/resampling.py --plot resampling.png
     python benchmarks/resampling.py --json
 
-Sines go through `primus_sdk.windows.WindowStream` as a sensor would deliver them; the windows are compared with the
-sines' true values on the 50 Hz grid. Nothing here is timed.
+Sines go through `primus_sdk.WindowStream` as a sensor would deliver them; the windows are compared with the sines'
+true values on the 50 Hz grid. Nothing here is timed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.windows import WindowStream
+from primus_sdk.windowing.windows import WindowStream
 
 RATES = (20, 25, 33, 50, 69, 100, 104, 200, 400, 1000)
 JITTERS_MS = (1.0, 2.0, 4.0, 5.0)

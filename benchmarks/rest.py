@@ -26,11 +26,12 @@ from typing import Any
 import numpy as np
 
 import primus_sdk
-from primus_sdk import motion
-from primus_sdk.calibration import fit_head
-from primus_sdk.pose import check_pose
-from primus_sdk.recordings import STANDARD_GRAVITY, classyglass
-from primus_sdk.windows import windows_of
+from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.pose import check_pose
+from primus_sdk.recordings import classyglass
+from primus_sdk.recordings.windows import windows_of
+from primus_sdk.windowing import motion
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 HELD_OUT = ("5", "10", "15", "20", "25")
 SHOTS, BATCH = 200, 64

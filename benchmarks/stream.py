@@ -29,9 +29,9 @@ import psutil
 from scipy import signal
 
 import primus_sdk
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 from primus_sdk.recordings import Samples
-from primus_sdk.windows import WindowStream
+from primus_sdk.windowing.windows import WindowStream
 
 RATE = 100
 START = 1_700_000_000_000_000_000

@@ -26,12 +26,12 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk import bundle
+from primus_sdk.bundles import bundle
 from primus_sdk.errors import PrimusError
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 from primus_sdk.recordings import csv_table, sensor_logger
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import WindowStream
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import WindowStream
 
 Random = np.random.Generator
 ENCODER = "ab" * 32

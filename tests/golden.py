@@ -20,11 +20,11 @@ from typing import Any
 import golden_inputs
 import numpy as np
 
-from primus_sdk.head import Head
-from primus_sdk.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser, load
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.windowing.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window, WindowStream
 
 FOLDER = Path(__file__).resolve().parents[1] / "sdk" / "spec" / "golden"
 HEAD = "heads/fitted.safetensors"

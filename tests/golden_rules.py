@@ -14,15 +14,15 @@ import numpy as np
 from golden import floats, pairs, table, write_floats, write_pairs, write_table
 
 import primus_sdk
-from primus_sdk.calibration import fit_head
-from primus_sdk.head import Head
-from primus_sdk.mount import MountLearner
-from primus_sdk.pose import check_pose
-from primus_sdk.quality import Quality
+from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.mount import MountLearner
+from primus_sdk.calibration.pose import check_pose
+from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser
-from primus_sdk.recognition import Rules, SequenceRecogniser
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import Window
+from primus_sdk.streaming.recognition import Rules, SequenceRecogniser
+from primus_sdk.windowing.quality import Quality
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window
 
 SHOTS = 10
 FITS = [("fitted", 0, 40, 0.003, "none"), ("loose", 0, 40, 1.0, "none"), ("prior", 40, 60, 0.02, "fitted")]

@@ -6,6 +6,7 @@ sections. `windows` takes each sensor's samples in their order of arrival and re
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from dataclasses import dataclass, field
@@ -102,24 +103,16 @@ def samples(side: int, pushed: Any, options: Options, dropped: Dropped) -> list[
     mount = np.eye(3) if options.mount is None else np.array(options.mount, np.float64)
     large = 1.9 * STANDARD_GRAVITY / factor if side == 0 else 240 * (math.pi / 180) / factor
     limit = options.ranges[side]
-    taken, before = [], None
-    for number in range(len(times)):
-        raw = np.array(values[number], np.float64)
-        if gravity:
-            raw = raw + np.array(gravity[0][number], np.float64)
-        with np.errstate(invalid="ignore"):  # NaN and infinity are dropped below
-            value = mount @ (sign * factor * raw)
-        if limit is not None:
-            saturated = any(abs(raw[axis]) >= 0.999 * limit for axis in range(3))
-        else:
-            same = [before is not None and raw[axis] == before[axis] for axis in range(3)]
-            saturated = any(abs(raw[axis]) >= large and same[axis] for axis in range(3))
-        before = raw
-        if all(math.isfinite(x) and abs(x) <= 1e5 for x in value):
-            taken.append(Sample(int(times[number]), value, saturated))
-        else:
-            dropped.invalid += 1
-    return taken
+    raw = np.array(values, np.float64).reshape(-1, 3)
+    if gravity:
+        raw = raw + np.array(gravity[0], np.float64).reshape(-1, 3)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are dropped below
+        turned = (sign * factor * raw) @ mount.T
+    before = np.vstack([np.full((1, 3), np.nan), raw[:-1]])
+    full = abs(raw) >= 0.999 * limit if limit is not None else (abs(raw) >= large) & (raw == before)
+    valid = (abs(turned) <= 1e5).all(axis=1)
+    dropped.invalid += int((~valid).sum())
+    return [Sample(int(times[n]), turned[n], bool(full[n].any())) for n in np.flatnonzero(valid)]
 
 
 # -- 2. Order
@@ -130,18 +123,22 @@ def ordered(arrived: list[Sample], options: Options, dropped: Dropped) -> list[S
     r, z = ns(options.reorder_s), ns(options.reset_s)
     epochs: list[list[Sample]] = []
     newest = horizon = 0
+    times: list[int] = []  # of those taken in this epoch, in order
     for sample in arrived:
         t = sample.t
         if not epochs or newest - t > z:
             epochs.append([sample])
+            times = [t]
             newest, horizon = t, t - r
             continue
         if t < horizon:
             dropped.late += 1
             continue
-        if any(abs(t - other.t) < MS // 10 for other in epochs[-1]):
+        place = bisect.bisect_left(times, t)
+        if any(abs(t - other) < MS // 10 for other in times[max(0, place - 1) : place + 1]):
             dropped.repeated += 1
         else:
+            times.insert(place, t)
             epochs[-1].append(sample)
         if t > newest:
             horizon = t if t - newest > 2 * r else max(horizon, t - r)
@@ -173,12 +170,10 @@ def grid(segment: Segment) -> list[Point]:
     if len(measured) < 2:
         return []
     steps = [b.t - a.t for a, b in itertools.pairwise(measured)]
-    for index, sample in enumerate(measured):
-        if index < 97:
-            sample.p = period(steps[:32])
-        else:
-            block = 32 + (index - 97) // 64 * 64
-            sample.p = period(steps[block : block + 64])
+    for begin in (0, *range(97, len(measured), 64)):
+        p = period(steps[begin - 65 : begin - 1] if begin else steps[:32])
+        for sample in measured[begin : begin + (64 if begin else 97)]:
+            sample.p = p
     filled = [measured[0]]
     for a, b in itertools.pairwise(measured):
         d, p = b.t - a.t, b.p
@@ -187,6 +182,7 @@ def grid(segment: Segment) -> list[Point]:
             for i in range(1, k):
                 filled.append(Sample(a.t + i * d // k, a.v + (b.v - a.v) * (i / k), False, p))
         filled.append(b)
+    t, v = np.array([sample.t for sample in filled]), np.array([sample.v for sample in filled])
     points, first = [], 0
     for g in range(-(-filled[0].t // GRID) * GRID, filled[-1].t + 1, GRID):
         while filled[first].t < g - REACH:
@@ -195,23 +191,21 @@ def grid(segment: Segment) -> list[Point]:
         while reached <= g + REACH and last < len(filled) - 1:
             last += 1
             reached = max(reached, filled[last].t + filled[last].p)
-        points.append(Point(segment.epoch, g, value(g, filled, first, last), segment))
+        points.append(Point(segment.epoch, g, value(g, t, v, first, last, filled[last].p), segment))
     return points
 
 
-def value(g: int, filled: list[Sample], first: int, last: int) -> np.ndarray:
-    """The weighted mean of filled[first] to filled[last] at g."""
-    p = filled[last].p
+def value(g: int, t: np.ndarray, v: np.ndarray, first: int, last: int, p: int) -> np.ndarray:
+    """The weighted mean of the samples `first` to `last` of a segment at g; p is that of the last."""
     wide = max(p, 20 * MS)
     b = min(6.25, 10 - wide / (8 * MS))
-    used = range(first, last + 1)
-    before = [filled[i].t - filled[i - 1].t if i > 0 else p for i in used]
-    after = [filled[i + 1].t - filled[i].t if i < last else p for i in used]
-    lasting = (np.array(before) + np.array(after)) / 2
-    away = np.array([filled[i].t - g for i in used], np.float64)
+    used = t[first : last + 1]
+    before = np.diff(used, prepend=t[first - 1] if first else used[0] - p)
+    after = np.diff(used, append=used[-1] + p)
+    away = (used - g).astype(np.float64)
     kaiser = i0(b * np.sqrt(np.maximum(1 - (away / REACH) ** 2, 0))) / i0(b) * (abs(away) <= REACH)
-    weights = lasting * np.sinc(away / wide) * kaiser
-    return sum(w * filled[first + n].v for n, w in enumerate(weights)) / sum(weights)
+    weights = (before + after) / 2 * np.sinc(away / wide) * kaiser
+    return weights @ v[first : last + 1] / sum(weights)
 
 
 # -- 4. Pairs
@@ -264,7 +258,9 @@ def measure(part: list[tuple[Point, Point]], options: Options) -> dict[str, floa
     uncovered, largest = set(), 0
     rates, jitters, shares = [], [], []
     for side in (0, 1):
-        segment = part[0][side].segment.samples
+        whole = part[0][side].segment.samples
+        near = [bisect.bisect_left(whole, edge, key=lambda sample: sample.t) for edge in (start, end)]
+        segment = whole[max(0, near[0] - 1) : near[1] + 2]  # those around the window: a minute has many more
         for a, b in itertools.pairwise(segment):
             if b.t < start or a.t >= end:
                 continue

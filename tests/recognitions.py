@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from primus_sdk.calibrator import Calibrator, Outcome
-from primus_sdk.quality import Quality
-from primus_sdk.recognition import Recognition
-from primus_sdk.windows import Window
+from primus_sdk.calibration.calibrator import Calibrator, Outcome
+from primus_sdk.streaming.recognition import Recognition
+from primus_sdk.windowing.quality import Quality
+from primus_sdk.windowing.windows import Window
 
 ENCODER = "ab" * 32
 SECOND = 1_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.windowing.windows import Window, WindowStream
 
 MS = 1_000_000
 START = 1_600_000_000_000_000_000

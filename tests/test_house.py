@@ -54,3 +54,17 @@ def test_a_command_starts_without_what_it_may_not_need(start: str, heavy: set[st
     code = f"{start}; import sys; print(' '.join(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert heavy.isdisjoint(result.stdout.split())
+
+
+ROOMS = ("windowing", "recordings", "bundles", "heads", "runtimes", "streaming", "calibration", "commands")
+"""The SDK's folders, each of which imports only from those before it (and from the files beside them)."""
+
+
+def test_the_sdks_folders_import_in_one_direction() -> None:
+    root = PACKAGES["primus_sdk"]
+    assert {path.parent.name for path in root.glob("*/__init__.py")} == set(ROOMS)
+    for position, room in enumerate(ROOMS):
+        for file in (root / room).rglob("*.py"):
+            for module in imports_of(file):
+                for later in ROOMS[position + 1 :]:
+                    assert not f"{module}.".startswith(f"primus_sdk.{later}."), f"{file.name} imports {module}"

@@ -15,10 +15,10 @@ from typing import Any
 
 from primus_export.errors import ExportError
 from primus_export.schema import check_manifest
+from primus_sdk.bundles.manifest import MANIFEST, SEAL
+from primus_sdk.bundles.sealing import seal_manifest, seal_zip
 from primus_sdk.errors import OutputError
 from primus_sdk.files import write_atomically
-from primus_sdk.manifest import MANIFEST, SEAL
-from primus_sdk.sealing import seal_manifest, seal_zip
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Zip members carry no real time, so that the same export gives the same bytes."""

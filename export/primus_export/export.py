@@ -21,7 +21,7 @@ from primus_models import reference
 from primus_models.checkpoint import INPUT_CONTRACT, Checkpoint
 from primus_models.graph import EMBEDDING_SIZE, INPUT, Array, Graph
 from primus_sdk.files import safetensors_bytes
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 
 KNOWN_ANSWER = "known_answer.safetensors"
 HEAD = "head.safetensors"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from primus_export.errors import ExportError
 from primus_models.graph import CHANNELS, WINDOW, Array
 from primus_sdk.recordings import classyglass
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 
 GRAVITY = 9.80665
 RATE = 50.0

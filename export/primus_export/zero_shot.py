@@ -19,7 +19,7 @@ from primus_models import reference
 from primus_models.checkpoint import Checkpoint
 from primus_models.graph import EMBEDDING, EMBEDDING_SIZE, Array
 from primus_models.text_space import TextSpace
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 
 
 @dataclass(frozen=True, eq=False)

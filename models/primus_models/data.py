@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from primus_models.errors import TrainingError
 from primus_models.graph import WINDOW, Array
 from primus_sdk.recordings import Recording, classyglass
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 
 WINDOW_SECONDS = 5.0
 

@@ -8,7 +8,7 @@ people are few.
 
 Beside the checkpoint stand the same network with random weights (PyTorch's initial distribution), features made by
 hand, and guessing. All get the same windows, the same shots and the same linear head
-(`primus_sdk.calibration.fit_head`).
+(`primus_sdk.calibration.fit.fit_head`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.data import Signal, read_classyglass, split, windows
 from primus_models.features import handcrafted
 from primus_models.graph import EMBEDDING, EMBEDDING_SIZE, Array
-from primus_sdk.calibration import fit_head
+from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands._cli import click, command
 
 SHOTS = (1, 5, 10, 50)

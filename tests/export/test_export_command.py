@@ -22,7 +22,7 @@ from primus_export.schema import manifest_schema
 from primus_export.windows import made_windows
 from primus_models import reference
 from primus_models.checkpoint import load, released
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -18,7 +18,7 @@ from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.graph import Array, Graph
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording, classyglass, watch
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 
 CLASSYGLASS = Path(__file__).parents[3] / "shared" / "data" / "classyglass-1AB.tar.xz"
 WINDOWS = 256

@@ -16,7 +16,7 @@ from primus_export.formats.tflite import FORMAT
 from primus_export.parity import cosines
 from primus_models import reference
 from primus_models.graph import EMBEDDING, INPUT, PROBABILITIES, Array, Graph, GroupNorm, Unary
-from primus_sdk.quantization import stretched
+from primus_sdk.runtimes.quantization import stretched
 
 MakeEncoder = Callable[..., Graph]
 BOUND = 0.99

@@ -27,7 +27,7 @@ from primus_models.commands.import_checkpoint import main as import_main
 from primus_models.errors import CheckpointError
 from primus_models.graph import EMBEDDING, Array
 from primus_models.text_space import TextSpace
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 
 SIZE = 24
 LABELS = ["walking", "running", "sitting still"]

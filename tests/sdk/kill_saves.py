@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from primus_sdk.errors import HeadError
-from primus_sdk.head import Head
-from primus_sdk.head_store import HeadStore
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.store import HeadStore
 
 _KEEP = 3
 _MOST_FILES = _KEEP + 4  # and the new head, the index, the lock, what one kill left

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recognitions import ENCODER, SECOND, Clock, window
 
-from primus_sdk import calibrator
-from primus_sdk.calibrator import Calibrator, Outcome
+from primus_sdk.calibration import calibrator
+from primus_sdk.calibration.calibrator import Calibrator, Outcome
 
 
 @pytest.fixture

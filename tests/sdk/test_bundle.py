@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from primus_sdk import bundle
+from primus_sdk.bundles import bundle
 from primus_sdk.errors import BundleError, BundleNotFoundError, OutputError, PrimusError
 
 Files = dict[str, bytes]

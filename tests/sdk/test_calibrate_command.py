@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from primus_sdk.calibration.mount import aligning
 from primus_sdk.commands.calibrate import main
-from primus_sdk.head import Head
-from primus_sdk.head_store import HeadStore
-from primus_sdk.mount import aligning
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.store import HeadStore
 
 GRAVITY = {"upright": (0.0, 9.8, 0.0), "lying": (0.0, 0.0, 9.8), "leaning": (9.8, 0.0, 0.0)}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, cg
 
 from primus_sdk import CalibrationError, Head, HeadError
-from primus_sdk.calibration import fit_head
+from primus_sdk.calibration.fit import fit_head
 
 ENCODER = "ab" * 32
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from recognitions import ENCODER, Clock, bout, window
 
-from primus_sdk import admission, calibrator
-from primus_sdk.calibrator import Calibrator, Outcome
+from primus_sdk.calibration import admission, calibrator
+from primus_sdk.calibration.calibrator import Calibrator, Outcome
+from primus_sdk.calibration.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples
 from primus_sdk.errors import CalibrationError
-from primus_sdk.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples
 from primus_sdk.recogniser import load
 
 TILT = np.array([[1.0, 0.0, 0.0], [0.0, 0.8, -0.6], [0.0, 0.6, 0.8]])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
+from primus_sdk.calibration.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples, _sha256
 from primus_sdk.errors import CalibrationError, OutputError
-from primus_sdk.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples, _sha256
 
 ENCODER = "ab" * 32
 TILT = np.array([[1.0, 0.0, 0.0], [0.0, 0.8, -0.6], [0.0, 0.6, 0.8]])

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, Report
+from primus_sdk.recordings import Report
 from primus_sdk.recordings import folder as folders
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 ROWS = np.hstack([np.arange(20)[:, np.newaxis] / 100, np.arange(120).reshape(20, 6) / 10 + 1])
 HEADER = "t,ax,ay,az,gx,gy,gz"

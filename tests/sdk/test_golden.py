@@ -16,9 +16,9 @@ import pytest
 from golden import Expected, Line, pairs, read_expected, read_samples
 from streams import assert_same
 
-from primus_sdk.head import Head
-from primus_sdk.quality import Quality
+from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import load
+from primus_sdk.windowing.quality import Quality
 
 CASES = [folder.name for folder in golden.folders()]
 WHOLE = 1 << 30

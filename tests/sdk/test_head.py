@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from primus_sdk import Head, HeadError, OutputError, PrimusError
-from primus_sdk.head import content_sha256
+from primus_sdk.heads.head import content_sha256
 
 ENCODER = "ab" * 32
 LABELS = ("walking", "résumé ☕", 'a\u0001b\\"c')

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from primus_sdk import head_store
 from primus_sdk.errors import HeadError, OutputError
-from primus_sdk.head import Head
-from primus_sdk.head_index import Entry, Index
-from primus_sdk.head_store import HeadStore
+from primus_sdk.heads import store as head_store
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.index import Entry, Index
+from primus_sdk.heads.store import HeadStore
 
 KILLS = int(os.environ.get("PRIMUS_KILLS", "25"))
 
@@ -172,7 +172,7 @@ def test_an_index_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     store = filled(tmp_path, 2)
     newer = json.loads((tmp_path / "index.json").read_bytes()) | {"schema_version": 2, "more": [1]}
     del newer["sha256"]
-    from primus_sdk.head_index import _sha256
+    from primus_sdk.heads.index import _sha256
 
     (tmp_path / "index.json").write_text(json.dumps(newer | {"sha256": _sha256(newer)}))
     for call in (store.load, store.history, store.roll_back, lambda: store.save(head(3))):

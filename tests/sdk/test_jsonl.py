@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from primus_sdk.commands._jsonl import JsonLines
-from primus_sdk.recordings import STANDARD_GRAVITY
-from primus_sdk.sensors import Sensors
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY, Sensors
 
 UP = np.array([0.0, 0.0, STANDARD_GRAVITY])
 MOTION = np.array([0.5, -1.0, 2.0])

@@ -13,8 +13,8 @@ import pytest
 
 import primus_sdk
 from primus_sdk import ClosedError, Live, Recognition, Stream, StreamError, WindowError
-from primus_sdk.recognition import Rules
-from primus_sdk.windows import WindowStream
+from primus_sdk.streaming.recognition import Rules
+from primus_sdk.windowing.windows import WindowStream
 
 SECOND = 1_000_000_000
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primus_sdk import motion
+from primus_sdk.windowing import motion
 
 
 def resting(n: int, accelerometer: float = 0.005, gyroscope: float = 0.0007, seed: int = 0) -> np.ndarray:

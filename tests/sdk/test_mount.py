@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from primus_sdk.cutting import Window
+from primus_sdk.calibration.mount import REFERENCE_GRAVITY, MountLearner, aligning
 from primus_sdk.errors import CalibrationError, WindowError
-from primus_sdk.mount import REFERENCE_GRAVITY, MountLearner, aligning
-from primus_sdk.quality import Quality
-from primus_sdk.sensors import Sensors
+from primus_sdk.windowing.cutting import Window
+from primus_sdk.windowing.quality import Quality
+from primus_sdk.windowing.sensors import Sensors
 
 UP = np.array(REFERENCE_GRAVITY)
 GOOD = Quality(1.0, 0.01, 100.0, 100.0, 0.1, 0.0, False, False)

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import MS, START, faulty, run, samples
 
-from primus_sdk.quality import FaultPolicy
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window, WindowStream
 
 FAULTS = st.lists(
     st.tuples(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primus_sdk.cutting import Window
+from primus_sdk.calibration.pose import Pose, check_pose
 from primus_sdk.errors import StreamError
-from primus_sdk.pose import Pose, check_pose
-from primus_sdk.quality import Quality
-from primus_sdk.sensors import Sensors
+from primus_sdk.windowing.cutting import Window
+from primus_sdk.windowing.quality import Quality
+from primus_sdk.windowing.sensors import Sensors
 
 tilts = st.tuples(st.floats(-0.35, 0.35), st.floats(-0.35, 0.35))  # radians about x and z: under 30 degrees together
 SIGNED_AXES = [

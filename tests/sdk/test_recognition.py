@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from primus_sdk import Counts, Head, HeadError, PrimusError, Quality, StreamError, Window, WindowError
-from primus_sdk.recognition import LONGEST_SMOOTHING, Recognition, Rules, SequenceRecogniser
+from primus_sdk.streaming.recognition import LONGEST_SMOOTHING, Recognition, Rules, SequenceRecogniser
 
 ENCODER = "ab" * 32
 HEADS = [

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, Report, classyglass, watch
+from primus_sdk.recordings import Report, classyglass, watch
 from primus_sdk.recordings.classyglass_labels import ACTIVITIES, EXPERIMENTS
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "data" / "classyglass-1AB.tar.xz"
 FIRST_MS = 1_568_491_862_193

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import primus_sdk
 from primus_sdk import Counts, Dropped, Recogniser, Replay, StreamError, WindowError
-from primus_sdk.recognition import Rules
 from primus_sdk.recordings import Recording, Samples
-from primus_sdk.replay import pieces
-from primus_sdk.stream import Stream
-from primus_sdk.windows import WindowStream
+from primus_sdk.streaming.recognition import Rules
+from primus_sdk.streaming.replay import pieces
+from primus_sdk.streaming.stream import Stream
+from primus_sdk.windowing.windows import WindowStream
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from primus_sdk.grid import Points
-from primus_sdk.kernel import GRID_NS
-from primus_sdk.ordering import Taken, joined
-from primus_sdk.resample import SensorResampler
+from primus_sdk.windowing.grid import Points
+from primus_sdk.windowing.kernel import GRID_NS
+from primus_sdk.windowing.ordering import Taken, joined
+from primus_sdk.windowing.resample import SensorResampler
 
 RATES = [50, 69, 100, 104, 200, 500, 1000]
 SECONDS = 16

@@ -18,10 +18,10 @@ from safetensors.numpy import save
 
 import primus_sdk
 from primus_sdk import BundleError, RuntimeMismatchError, RuntimeUnavailableError
-from primus_sdk.manifest import Quantization
-from primus_sdk.quantization import dequantized, stretched
+from primus_sdk.bundles.manifest import Quantization
 from primus_sdk.runtimes import NAMES
 from primus_sdk.runtimes.base import library_version
+from primus_sdk.runtimes.quantization import dequantized, stretched
 
 
 @pytest.fixture(scope="module")

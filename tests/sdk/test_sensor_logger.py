@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, sensor_logger
+from primus_sdk.recordings import sensor_logger
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 START_NS = 1_698_501_144_401_773_123
 ROWS = 50

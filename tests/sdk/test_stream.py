@@ -13,8 +13,8 @@ import pytest
 
 import primus_sdk
 from primus_sdk import ClosedError, Counts, Dropped, Head, Recogniser, Recognition, Sensors, Stream, StreamError
-from primus_sdk.recognition import Rules
-from primus_sdk.windows import WindowStream
+from primus_sdk.streaming.recognition import Rules
+from primus_sdk.windowing.windows import WindowStream
 
 SECOND = 1_000_000_000
 QUARTER = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])

@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 
 from primus_sdk.commands import _session, _trial
 from primus_sdk.commands.stream import main
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 from primus_sdk.recordings import Recording, Samples, watch
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
 
 
 def made_recordings() -> list[Recording]:

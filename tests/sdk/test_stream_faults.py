@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from streams import MS, START, assert_same, run, samples
 
 from primus_sdk.errors import PrimusError
-from primus_sdk.quality import FaultPolicy
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window, WindowStream
 
 
 def gapped(seconds: float) -> list[Window]:

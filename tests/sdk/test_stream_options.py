@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from primus_sdk.errors import StreamError
-from primus_sdk.quality import FaultPolicy
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import WindowStream
+from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import WindowStream
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from primus_sdk import load
 from primus_sdk.commands.stream import main
-from primus_sdk.recordings import STANDARD_GRAVITY
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
+from primus_sdk.windowing.windows import Window, WindowStream
 
 START = 1_700_000_000_000_000_000
 POSES = {"upright": (0.0, 9.8, 0.0), "lying": (0.0, 0.0, 9.8)}

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from primus_sdk import CalibrationError, Head, HeadError, validation
-from primus_sdk.calibration import fit_head
-from primus_sdk.validation import Report, confusions_of, cross_validate
+from primus_sdk import CalibrationError, Head, HeadError
+from primus_sdk.calibration import validation
+from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.validation import Report, confusions_of, cross_validate
 
 ENCODER = "ab" * 32
 SECOND = 1_000_000_000

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from streams import MS, START, assert_same, faulty, run, samples
 
 from primus_sdk.errors import StreamError
-from primus_sdk.quality import FaultPolicy
-from primus_sdk.recordings import STANDARD_GRAVITY, Recording, Samples
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import WindowStream, windows_of
+from primus_sdk.recordings import Recording, Samples
+from primus_sdk.recordings.windows import windows_of
+from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY, Sensors
+from primus_sdk.windowing.windows import WindowStream
 
 FAULTS = st.lists(
     st.tuples(

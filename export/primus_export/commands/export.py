@@ -16,7 +16,7 @@ from primus_export.zero_shot import not_aligned, zero_shot
 from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.graph import Array
 from primus_sdk.commands._cli import click, command
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 
 PATH = click.Path(path_type=Path)
 EXAMPLES = """\b

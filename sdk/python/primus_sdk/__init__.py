@@ -26,31 +26,31 @@ from primus_sdk.errors import (
     StreamError,
     WindowError,
 )
-from primus_sdk.head import Head
-from primus_sdk.live import Live
-from primus_sdk.prediction import Prediction
-from primus_sdk.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser, load
-from primus_sdk.recognition import Counts, Recognition
 from primus_sdk.recordings import Recording, Samples
-from primus_sdk.replay import Replay
-from primus_sdk.sensors import Sensors
-from primus_sdk.stream import Stream
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.streaming.live import Live
+from primus_sdk.streaming.recognition import Counts, Recognition
+from primus_sdk.streaming.replay import Replay
+from primus_sdk.streaming.stream import Stream
+from primus_sdk.windowing.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window, WindowStream
 
 if TYPE_CHECKING:
-    from primus_sdk.calibrator import Calibrator
-    from primus_sdk.head_store import HeadStore
-    from primus_sdk.mount import MountLearner
-    from primus_sdk.pose import Pose, check_pose
+    from primus_sdk.calibration.calibrator import Calibrator
+    from primus_sdk.calibration.mount import MountLearner
+    from primus_sdk.calibration.pose import Pose, check_pose
+    from primus_sdk.heads.store import HeadStore
 else:
     # Not for every start: imported when first asked for.
     _LATER = {
-        "Calibrator": "calibrator",
-        "HeadStore": "head_store",
-        "MountLearner": "mount",
-        "Pose": "pose",
-        "check_pose": "pose",
+        "Calibrator": "calibration.calibrator",
+        "HeadStore": "heads.store",
+        "MountLearner": "calibration.mount",
+        "Pose": "calibration.pose",
+        "check_pose": "calibration.pose",
     }
 
     def __getattr__(name: str) -> Any:

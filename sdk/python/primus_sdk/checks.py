@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from primus_sdk.bundle import Bundle
+from primus_sdk.bundles.bundle import Bundle
+from primus_sdk.bundles.manifest import EMBEDDING_SIZE, WINDOW_SHAPE, Model
 from primus_sdk.errors import BundleError, RuntimeMismatchError, WindowError
-from primus_sdk.head import Head
-from primus_sdk.manifest import EMBEDDING_SIZE, WINDOW_SHAPE, Model
+from primus_sdk.heads.head import Head
 from primus_sdk.runtimes import Runtime
 
 LEAST_ACCELERATION = 3.0

@@ -11,23 +11,23 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from primus_sdk import bundle as bundles
-from primus_sdk import prediction
-from primus_sdk.bundle import Bundle
-from primus_sdk.calibration import fit_head
+from primus_sdk.bundles import bundle as bundles
+from primus_sdk.bundles.bundle import Bundle
+from primus_sdk.bundles.manifest import EMBEDDING_SIZE, Manifest
+from primus_sdk.calibration.fit import fit_head
 from primus_sdk.checks import check_known_answer, checked_windows
 from primus_sdk.errors import CalibrationError, HeadError, WindowError
-from primus_sdk.head import Head
-from primus_sdk.manifest import EMBEDDING_SIZE, Manifest
-from primus_sdk.prediction import Prediction
-from primus_sdk.quality import FaultPolicy
-from primus_sdk.recognition import Rules, Sleeper, Sleepers
-from primus_sdk.replay import DEFAULT_BATCH, Replay, Source
+from primus_sdk.heads import prediction
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.prediction import Prediction
 from primus_sdk.runtimes import open_runtime
 from primus_sdk.runtimes.base import closed
-from primus_sdk.sensors import Sensors
-from primus_sdk.stream import Stream
-from primus_sdk.windows import Window, WindowStream
+from primus_sdk.streaming.recognition import Rules, Sleeper, Sleepers
+from primus_sdk.streaming.replay import DEFAULT_BATCH, Replay, Source
+from primus_sdk.streaming.stream import Stream
+from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window, WindowStream
 
 Windows: TypeAlias = ArrayLike | Window | Sequence[Window]
 
@@ -189,7 +189,7 @@ class Recogniser:
         after `sensors.mount`; a head with another mount, set later, needs a new stream. policy: what gaps and late
         samples do. smoothing: the probabilities are the mean over so many windows. reject_below: a less likely label
         is None. rest_gate: the encoder is spared while the head is still. The latter three are told exactly in
-        `primus_sdk.recognition`.
+        `primus_sdk.streaming.recognition`.
 
         Raises:
             StreamError: an option is out of its range.

@@ -1,6 +1,6 @@
 """The whole encoder in integers, int8 in and out, for microcontrollers and NPUs.
 
-Each sensor of each window goes in stretched over its own range (`primus_sdk.quantization.stretched`). One scale for all
+Each sensor of each window goes in stretched over its own range (`primus_sdk.runtimes.quantization`). One scale for all
 windows cannot do: at rest the gyroscope would be all zeros (cosine .3 to .8).
 The first GroupNorm takes any shift and scale of a sensor out again, so the model need not be told; its `eps`, 1e-5 of a
 unit that is not known any more, is left out. Activations have 16 bits: norms and recurrent state are too coarse in 8.
@@ -30,7 +30,7 @@ from primus_models.graph import (
     Step,
     adaptive_pool_matrix,
 )  # fmt: skip
-from primus_sdk.quantization import stretched
+from primus_sdk.runtimes.quantization import stretched
 
 SENSORS = 2
 INPUT_TOP = 127

@@ -10,8 +10,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from primus_export.errors import ExportError
 from primus_models.graph import INPUT, Array
-from primus_sdk.manifest import Quantization
-from primus_sdk.quantization import dequantized, stretched
+from primus_sdk.bundles.manifest import Quantization
+from primus_sdk.runtimes.quantization import dequantized, stretched
 
 _KERNELS = {
     "default": OpResolverType.AUTO,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk.head import Head
-from primus_sdk.head_store import StoredHead
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.store import StoredHead
 
 UPSIDE_DOWN = math.cos(math.radians(135))
 """A mount that turns up by more is a half turn about z and a smaller one, as `mount.aligning` makes it."""

@@ -23,11 +23,10 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.recordings import STANDARD_GRAVITY
 from primus_sdk.recordings.folder import turned
 from primus_sdk.recordings.sensor_logger import Device, with_gravity
-from primus_sdk.sensors import Convention, Sensors
-from primus_sdk.stream import Push
+from primus_sdk.streaming.stream import Push
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY, Convention, Sensors
 
 _LONGEST_LINE = 8 << 20
 _LONGEST_WAIT = 4096  # samples that wait for the gravity of their moment

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.admission import poor
+from primus_sdk.calibration.admission import poor
 from primus_sdk.commands._cli import click, need
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import windows_of
+from primus_sdk.recordings.windows import windows_of
+from primus_sdk.windowing.sensors import Sensors
 
 DATASETS = ("folder", "watch", "classyglass")
 _BATCH = 64  # windows embedded together

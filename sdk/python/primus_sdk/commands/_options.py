@@ -15,7 +15,7 @@ from primus_sdk.commands._session import How
 from primus_sdk.recordings import csv_table
 from primus_sdk.recordings.folder import Declared, mount_of
 from primus_sdk.recordings.sensor_logger import Device
-from primus_sdk.sensors import Convention, Sensors
+from primus_sdk.windowing.sensors import Convention, Sensors
 
 _File = TypeVar("_File", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from primus_sdk.errors import RecordingError, WindowError
-from primus_sdk.prediction import Prediction
-from primus_sdk.quality import Dropped
+from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Samples
-from primus_sdk.sensors import Sensors
-from primus_sdk.stream import Push, Recognition
+from primus_sdk.streaming.stream import Push, Recognition
+from primus_sdk.windowing.quality import Dropped
+from primus_sdk.windowing.sensors import Sensors
 
 NONE = "none of these"
 """What a rejected window counts as."""

@@ -16,7 +16,7 @@ from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording, folder, sensor_logger
 from primus_sdk.recordings.folder import Declared
 from primus_sdk.recordings.sensor_logger import Device
-from primus_sdk.sensors import Convention, Sensors
+from primus_sdk.windowing.sensors import Convention, Sensors
 
 Kind: TypeAlias = Literal["csv", "live csv", "jsonl", "export"]
 Say: TypeAlias = Callable[[str], None]

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import csv_table
-from primus_sdk.stream import Push
+from primus_sdk.streaming.stream import Push
 
 
 def pushes(file: BinaryIO, name: str, columns: tuple[int | str, ...], time_unit: str) -> Iterator[Push]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk.admission import LEAST_COVERAGE
+from primus_sdk.calibration.admission import LEAST_COVERAGE
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import Window, windows_of
+from primus_sdk.recordings.windows import windows_of
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import Window
 
 
 def people(recordings: list[Recording]) -> list[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from primus_sdk.calibration import fit_head
+from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.validation import cross_validate
 from primus_sdk.commands._labelled import Labelled
 from primus_sdk.commands._scores import Scores, scores
-from primus_sdk.head import Head
-from primus_sdk.validation import cross_validate
+from primus_sdk.heads.head import Head
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from primus_sdk import load
-from primus_sdk.admission import LEAST_HZ
-from primus_sdk.calibration import fit_head
+from primus_sdk.calibration.admission import LEAST_HZ
+from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
 from primus_sdk.commands._cli import click, command
 from primus_sdk.commands._labelled import Labelled
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._validated import Validated, validated
 from primus_sdk.errors import CalibrationError
-from primus_sdk.head import Head
-from primus_sdk.head_store import KEEP, HeadStore
-from primus_sdk.windows import WindowStream
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.store import KEEP, HeadStore
+from primus_sdk.windowing.windows import WindowStream
 
 EXAMPLES = """\b
 Examples:

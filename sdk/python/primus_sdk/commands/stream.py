@@ -17,11 +17,11 @@ from primus_sdk.commands._scores import scores
 from primus_sdk.commands._session import Session, Step, take_of
 from primus_sdk.commands._sources import Opened, Reading
 from primus_sdk.errors import HeadError, StreamError
-from primus_sdk.head import Head
+from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
-from primus_sdk.sensors import Sensors
-from primus_sdk.windows import WindowStream
+from primus_sdk.windowing.sensors import Sensors
+from primus_sdk.windowing.windows import WindowStream
 
 EXAMPLES = """\b
 Examples:

@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-STANDARD_GRAVITY = 9.80665
-"""One g in m/s^2 (exact, by convention)."""
-
 
 @dataclass(frozen=True)
 class Samples:

@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, Recording, Report, Samples
+from primus_sdk.recordings import Recording, Report, Samples
 from primus_sdk.recordings.classyglass_labels import ACTIVITIES, EXPERIMENTS
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 __all__ = ["ACTIVITIES", "read"]
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from primus_sdk.errors import RecordingError, StreamError
 from primus_sdk.recordings import Recording, Report, Samples, csv_table, sensor_logger
 from primus_sdk.recordings.sensor_logger import Device
-from primus_sdk.sensors import Sensors
+from primus_sdk.windowing.sensors import Sensors
 
 INDEX, SENSORS = "recordings.csv", "sensors.json"
 WEARER = "wearer"

@@ -25,9 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, Recording, Samples, csv_table
+from primus_sdk.recordings import Recording, Samples, csv_table
 from primus_sdk.recordings.csv_table import Table
 from primus_sdk.recordings.members import Members
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 Device: TypeAlias = Literal["headphone", "phone"]
 

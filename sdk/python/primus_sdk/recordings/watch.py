@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from primus_sdk.errors import RecordingError
-from primus_sdk.recordings import STANDARD_GRAVITY, Recording, Samples
+from primus_sdk.recordings import Recording, Samples
+from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 LABELS = {
     "PEN": "pendulum",

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from primus_sdk.bundle import Bundle
+from primus_sdk.bundles.bundle import Bundle
+from primus_sdk.bundles.manifest import Model, ModelFormat
 from primus_sdk.errors import RuntimeUnavailableError
-from primus_sdk.manifest import Model, ModelFormat
 from primus_sdk.runtimes.base import Runtime, library_version
 from primus_sdk.runtimes.coreml import CoreMLRuntime
 from primus_sdk.runtimes.litert import TfliteRuntime

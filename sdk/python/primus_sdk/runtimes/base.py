@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_sdk.bundles.manifest import Model
 from primus_sdk.errors import ClosedError
-from primus_sdk.manifest import Model
-from primus_sdk.quantization import dequantized, stretched
+from primus_sdk.runtimes.quantization import dequantized, stretched
 
 
 class Runtime(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.manifest import Model
+from primus_sdk.bundles.manifest import Model
 from primus_sdk.runtimes.base import OneAtATime, library_version
 
 

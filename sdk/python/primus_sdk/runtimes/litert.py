@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from primus_sdk.manifest import Model
+from primus_sdk.bundles.manifest import Model
 from primus_sdk.runtimes.base import OneAtATime, library_version
 
 _INTERPRETERS = {

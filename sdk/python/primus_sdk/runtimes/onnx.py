@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk import telemetry
-from primus_sdk.manifest import Model
-from primus_sdk.quantization import dequantized, stretched
+from primus_sdk.bundles.manifest import Model
 from primus_sdk.runtimes.base import closed, library_version
+from primus_sdk.runtimes.quantization import dequantized, stretched
 
 _BATCH = 64
 """Windows run at once: larger batches are no faster and cost memory."""

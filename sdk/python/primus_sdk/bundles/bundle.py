@@ -1,0 +1,146 @@
+"""A bundle read into memory, each byte checked before anything looks at it.
+
+Every file that the manifest lists is read once, held against its size and sha256, and kept: what was hashed is what
+the runtime gets. Files that the manifest does not list are never opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from primus_sdk.bundles.manifest import MANIFEST, MAX_BUNDLE_BYTES, MAX_FILES, SEAL, Manifest, Model, is_safe_path
+from primus_sdk.bundles.sealing import check_manifest, check_zip, seal_manifest, seal_zip
+from primus_sdk.errors import BundleError, BundleNotFoundError
+
+__all__ = ["MANIFEST", "SEAL", "Bundle", "read", "released", "seal_manifest", "seal_zip"]
+
+_MAX_MANIFEST_BYTES = 4 << 20
+_MAX_SEAL_BYTES = 4096
+
+Reader = Callable[[str, int], bytes]
+"""Reads a file of the bundle by name, at most so many bytes; raises BundleNotFoundError where there is none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle whose every byte was checked: what it says of itself, and its files by path."""
+
+    manifest: Manifest
+    files: dict[str, bytes]
+
+    def content_of(self, model: Model) -> dict[str, bytes]:
+        """The files of one model, by their path in the bundle."""
+        return {path: self.files[path] for path in self.manifest.files_of(model)}
+
+
+def released() -> Path:
+    """The bundle that comes with the package: the released encoder, int8, for ONNX Runtime and for LiteRT."""
+    return Path(__file__).parents[1] / "released"
+
+
+def read(path: str | os.PathLike[str]) -> Bundle:
+    """Read and check a bundle, a folder or a zip.
+
+    Raises:
+        BundleNotFoundError: nothing is there, or a file of the bundle is missing.
+        BundleError: no bundle, of a newer schema, truncated, or altered in any bit.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return _read(_folder_reader(path))
+        if path.is_file():
+            return _read_zip(path)
+    except BundleError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error})") from error
+    raise BundleNotFoundError(f"there is no bundle at {path}; primus-export makes one")
+
+
+def _read(reader: Reader) -> Bundle:
+    content = reader(MANIFEST, _MAX_MANIFEST_BYTES)
+    check_manifest(content, reader(SEAL, _MAX_SEAL_BYTES))
+    manifest = Manifest.parse(content)
+    files: dict[str, bytes] = {}
+    for path, entry in manifest.files.items():
+        files[path] = reader(path, entry.bytes + 1)
+        if len(files[path]) != entry.bytes:
+            found = "more" if len(files[path]) > entry.bytes else f"{len(files[path])} bytes"
+            raise BundleError(f"{path} has {found}, its manifest says {entry.bytes}: copy the bundle anew")
+        if hashlib.sha256(files[path]).hexdigest() != entry.sha256:
+            raise BundleError(f"{path} is not what was exported (its sha256 differs): copy the bundle anew")
+    return Bundle(manifest, files)
+
+
+def _folder_reader(folder: Path) -> Reader:
+    def reader(path: str, limit: int) -> bytes:
+        file = folder / path
+        if not file.is_file():
+            raise BundleNotFoundError(f"the bundle lacks {path}; is the folder a whole bundle?")
+        with file.open("rb") as stream:
+            return stream.read(limit)
+
+    return reader
+
+
+def _read_zip(path: Path) -> Bundle:
+    with path.open("rb") as stream:
+        content = stream.read(MAX_BUNDLE_BYTES + 1)
+    if len(content) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"the file is larger than any bundle ({MAX_BUNDLE_BYTES >> 20} MiB)")
+    check_zip(content)
+    # What zipfile raises on bytes that are no valid zip is not documented as a whole; all of it means the same here.
+    damage = (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        RuntimeError,
+        ValueError,
+        OSError,
+        LookupError,
+    )
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return _read(_zip_reader(archive))
+    except BundleError:
+        raise
+    except damage as error:
+        raise BundleError(f"the zip is damaged ({error}): copy the bundle anew") from error
+
+
+def _zip_reader(archive: zipfile.ZipFile) -> Reader:
+    members = archive.infolist()
+    names = {member.filename for member in members}
+    if len(names) != len(members) or len(members) > 2 * MAX_FILES:
+        raise BundleError("the zip holds two members of one name, or far too many")
+    for name in names:
+        if not is_safe_path(name.removesuffix("/")):
+            raise BundleError(f"the zip holds a member named {name!r}, which points outside a bundle")
+
+    def reader(path: str, limit: int) -> bytes:
+        if path not in names:
+            raise BundleNotFoundError(f"the zip lacks {path}{_hint(names)}")
+        member = archive.getinfo(path)
+        if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BundleError(
+                f"{path} is encrypted, or packed otherwise than stored or deflated: zip the folder plainly"
+            )
+        with archive.open(member) as stream:
+            return stream.read(limit)
+
+    return reader
+
+
+def _hint(names: set[str]) -> str:
+    nested = [name for name in names if name.endswith(f"/{MANIFEST}")]
+    return f"; it holds {nested[0]}: zip what is in the folder, not the folder" if nested else "; is it a whole bundle?"

@@ -1,0 +1,283 @@
+"""A folder of heads: the current one, the older ones to roll back to, and no moment at which none is whole.
+
+    head-00000001.safetensors ...   the heads, each file written once and never changed
+    index.json                      which heads there are, by sha256, and which were current one after the other
+    .lock                           locked by whoever writes, and freed by the system when that process dies
+
+A head is saved when the index that names it is, in one step. What no index names is a save that was killed, and is
+swept by the next one. Readers take no lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from primus_sdk.errors import HeadError, OutputError
+from primus_sdk.files import write_atomically
+from primus_sdk.heads.head import Head
+from primus_sdk.heads.index import INDEX, Entry, Index
+
+KEEP = 10
+_FILE = re.compile(r"head-(\d{8,9})\.safetensors")
+_TEMPORARY = re.compile(r"\.(head-\d+\.safetensors|index\.json)\..+")  # as `write_atomically` names them
+_LOCK = ".lock"
+_MAX_BYTES = 64 << 20
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class StoredHead:
+    """One version in a store: its number, whether it is the current one, and the head.
+
+    Where its file is damaged, `head` is none and `damage` says how.
+    """
+
+    version: int
+    current: bool
+    head: Head | None
+    damage: str = ""
+
+
+class HeadStore:
+    """The heads in a folder; several processes and threads may use it at once.
+
+    Each save gets the next version number, counted from 1. Of the versions the newest `keep` stay, and always the
+    current one; those that were rolled back from go first.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], keep: int = KEEP) -> None:
+        """Use a folder, which the first `save` makes.
+
+        Raises:
+            HeadError: `keep` is below 2: there would be nothing to roll back to.
+        """
+        if keep < 2:
+            raise HeadError(f"keep is {keep}; expected 2 or more, the current head and one to roll back to")
+        self._folder, self._keep = Path(folder), keep
+
+    def save(self, head: Head) -> int:
+        """Make `head` the current one; returns its version. Killed at any moment, it leaves the old one or this one.
+
+        Raises:
+            OutputError: the folder cannot be written; the old head stays.
+            HeadError: the store was written by a newer version.
+        """
+        content = head.to_bytes()
+        with self._locked():
+            index = self._whole_index() or self._index_of_what_is_there()
+            if index.entries:
+                self._sweep(index)  # before anything is written, so that killed saves never pile up
+            else:
+                self._commit(index)  # so that a store without an index is one that lost it
+            version = index.next_version
+            write_atomically(self._path(version), content)
+            self._commit(index.with_current(Entry(version, hashlib.sha256(content).hexdigest()), self._keep))
+            return version
+
+    def load(self, version: int | None = None) -> Head:
+        """Read the current head, or that of a version.
+
+        Raises:
+            HeadError: none was saved, there is no such version, or its file is damaged; then `roll_back` helps.
+        """
+        index = self._index()
+        for _ in range(_TRIES):
+            entry = index.find(version)
+            try:
+                return self._read(entry)
+            except OSError as error:
+                # Another process may have saved so often since that this version is gone: look again.
+                before, index = index, self._index()
+                if index == before:
+                    raise self._damaged(entry, error.strerror or str(error)) from error
+        raise HeadError(f"{self._folder} changes faster than it can be read; try again")
+
+    def history(self) -> list[StoredHead]:
+        """Every version that is kept, oldest first.
+
+        Raises:
+            HeadError: none was saved, or the index is damaged; then `roll_back` helps.
+        """
+        index = self._index()
+        current = index.find(None).version
+        versions = []
+        for entry in index.entries:
+            head, damage = None, ""
+            try:
+                head = self._read(entry)
+            except HeadError as error:
+                damage = str(error)
+            except OSError as error:
+                if entry not in self._index().entries:
+                    continue  # gone meanwhile, as newer ones were saved
+                damage = str(self._damaged(entry, error.strerror or str(error)))
+            versions.append(StoredHead(entry.version, entry.version == current, head, damage))
+        return versions
+
+    def roll_back(self, to: int | None = None) -> int:
+        """Make an older head the current one: version `to`, or the newest whole one of those current before.
+
+        Returns the version. Nothing is deleted: `roll_back(to=...)` goes forward again as well. Where the index is
+        damaged, it is made anew from the heads that are there, and the newest whole one becomes the current.
+
+        Raises:
+            HeadError: there is nothing to roll back to, or that version is damaged too.
+            OutputError: the folder cannot be written.
+        """
+        if not self._folder.is_dir():
+            raise HeadError(f"no head was saved in {self._folder}")
+        with self._locked():
+            index = self._whole_index()
+            trail = index.trail[:-1] if index else ()
+            if index is None:
+                index = self._index_of_what_is_there()
+                trail = index.trail
+            for version in reversed(trail) if to is None else [to]:
+                entry = index.find(version)
+                try:
+                    self._read(entry)
+                except (HeadError, OSError) as error:
+                    if to is not None:
+                        raise HeadError(f"version {to} cannot be rolled back to: {error}") from error
+                    continue
+                self._commit(index.rolled_back(version))
+                return version
+        raise HeadError(f"there is no older whole head in {self._folder} to roll back to; calibrate anew")
+
+    def _path(self, version: int) -> Path:
+        return self._folder / f"head-{version:08d}.safetensors"
+
+    def _read(self, entry: Entry) -> Head:
+        with self._path(entry.version).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if hashlib.sha256(content).hexdigest() != entry.sha256:
+            raise self._damaged(entry, "it is not what was saved")
+        try:
+            return Head.from_bytes(content)
+        except HeadError as error:
+            raise self._damaged(entry, str(error)) from error
+
+    def _damaged(self, entry: Entry, how: str) -> HeadError:
+        return HeadError(
+            f"{self._path(entry.version)} is damaged ({how}); roll_back() makes an older head the current one"
+        )
+
+    def _index(self) -> Index:
+        """The index, for readers.
+
+        Raises:
+            HeadError: there is none, it is damaged, or a newer version's.
+        """
+        content = self._index_bytes()
+        if content is None and not self._head_files():
+            raise HeadError(f"no head was saved in {self._folder}")
+        if content is None:
+            raise HeadError(f"{self._folder} lost its {INDEX}; roll_back() makes it anew from the heads that are there")
+        try:
+            return Index.from_bytes(content)
+        except HeadError as error:
+            raise HeadError(f"{self._folder / INDEX}: {error}") from error
+
+    def _whole_index(self) -> Index | None:
+        """The index, for writers; none where there is none or it is damaged.
+
+        Raises:
+            HeadError: it is a newer version's, or cannot be read.
+        """
+        content = self._index_bytes() or b""
+        Index.check_version(content)
+        with contextlib.suppress(HeadError):
+            return Index.from_bytes(content)
+        return None
+
+    def _index_bytes(self) -> bytes | None:
+        try:
+            with (self._folder / INDEX).open("rb") as file:
+                return file.read(_MAX_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HeadError(f"cannot read {self._folder / INDEX}: {error.strerror or error}") from error
+
+    def _index_of_what_is_there(self) -> Index:
+        """An index of the whole heads in the folder, each of them current in turn."""
+        found, newest = [], 0
+        for name, version in sorted(self._head_files().items()):
+            newest = max(newest, version)
+            try:
+                content = (self._folder / name).read_bytes()
+            except OSError as error:
+                raise HeadError(f"cannot read {self._folder / name}: {error.strerror or error}") from error
+            with contextlib.suppress(HeadError):
+                Head.from_bytes(content)
+                found.append(Entry(version, hashlib.sha256(content).hexdigest()))
+        return Index(tuple(found), tuple(entry.version for entry in found), newest + 1)
+
+    def _commit(self, index: Index) -> None:
+        """The one step that changes what is current; heads that it does not name are gone by it."""
+        write_atomically(self._folder / INDEX, index.to_bytes())
+        self._sweep(index)
+
+    def _sweep(self, index: Index) -> None:
+        """Delete heads that the index does not name, and what killed writes left; under the lock nobody else writes."""
+        kept = {self._path(entry.version).name for entry in index.entries}
+        stray = [name for name in self._head_files() if name not in kept]
+        for name in stray + [name for name in self._names() if _TEMPORARY.fullmatch(name)]:
+            with contextlib.suppress(OSError):
+                (self._folder / name).unlink()
+
+    def _head_files(self) -> dict[str, int]:
+        """The heads' files and the versions that they are called by, whether or not the index names them."""
+        matches = {name: _FILE.fullmatch(name) for name in self._names()}
+        return {name: int(match[1]) for name, match in matches.items() if match}
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self._folder.iterdir()]
+        except OSError:
+            return []
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder's lock. The system frees it when the process ends, however it ends."""
+        with contextlib.ExitStack() as stack:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                handle = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+                stack.callback(os.close, handle)
+                _lock(handle)
+                stack.callback(_unlock, handle)  # closing would not do, where a fork has a copy of the handle
+            except OSError as error:
+                raise OutputError(
+                    f"cannot write in {self._folder}: {error.strerror or error}; choose a folder that can be written"
+                ) from error
+            yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        while True:
+            with contextlib.suppress(OSError):  # it gives up after ten seconds
+                msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+                return
+
+    def _unlock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+    def _unlock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_UN)

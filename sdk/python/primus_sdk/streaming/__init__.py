@@ -1,0 +1,1 @@
+"""Windows as they come, live or replayed, to recognitions."""

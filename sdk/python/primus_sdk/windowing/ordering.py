@@ -1,0 +1,137 @@
+"""One sensor's samples put in the order of their times, as far as a small reorder window reaches.
+
+A sample is held back until one that is newer by the reorder window R shows that nothing earlier is to be expected. Let
+N be the newest time so far; then, for each sample that comes:
+
+- older than N by more than the reset: the clock was set back; what is held goes out, and all begins anew with it;
+- older than the horizon H: late, dropped, counted;
+- less than 0.1 ms from one that was taken: repeated, dropped, counted (that bounds what can come in within a time);
+- else it is taken. If it is the newest, H becomes N, where N moved by more than 2 R (a sensor so slow, or a gap, has
+  nothing to reorder), and otherwise at least N - R. What is not newer than H goes out, in the order of time.
+
+So samples that were shuffled by less than R come out as if they had never been, and what comes out, in which order, is
+a function of the samples and their order of arrival alone.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from primus_sdk.windowing.kernel import Floats, Ints
+
+MIN_STEP_NS = 100_000
+_NEVER = -(1 << 62)
+_Columns = TypeVar("_Columns", bound=tuple[NDArray[Any], ...])
+
+
+class Taken(NamedTuple):
+    """Samples of one sensor; the last axis of each column counts them.
+
+    Attributes:
+        times: int64 (n,), nanoseconds.
+        values: float64 (3, n), SI units, the training data's axes.
+        full: int64 (n,), 1 where the sensor was at the end of its range, else 0.
+    """
+
+    times: Ints
+    values: Floats
+    full: Ints
+
+
+class Orderer:
+    """Puts one sensor's samples in order.
+
+    Attributes:
+        late: samples dropped since they came too late to be put in their place.
+        repeated: samples dropped since they came within 0.1 ms of another.
+        newest: the newest time taken since the clock was last set back, or None before the first sample.
+    """
+
+    def __init__(self, reorder_ns: int, reset_ns: int) -> None:
+        self.late = self.repeated = 0
+        self.newest: int | None = None
+        self._reorder, self._reset = reorder_ns, reset_ns
+        self._horizon = 0
+        self._held: Taken | None = None
+        self._last_out = _NEVER
+
+    def push(self, samples: Taken) -> list[Taken]:
+        """Take samples (at least one) as they came, and return what goes out.
+
+        That is in parts, some empty: before each but the first, the clock was set back.
+        """
+        parts: list[Taken] = []
+        while True:
+            newest = self.newest if self.newest is not None else int(samples.times[0])
+            reached = np.maximum.accumulate(np.concatenate([[newest], samples.times]))
+            back = reached[:-1] - samples.times > self._reset
+            count = int(back.argmax()) if back.any() else len(samples.times)
+            if count:
+                parts.append(self._take(columns(samples, slice(0, count)), reached[: count + 1]))
+            else:
+                parts.append(columns(samples, slice(0, 0)))
+            if count == len(samples.times):
+                return parts
+            parts[-1] = joined([parts[-1], *self.flush()])
+            samples = columns(samples, slice(count, None))
+
+    def flush(self) -> list[Taken]:
+        """Let everything out that is held; the next sample is the first of a new clock."""
+        held = [] if self._held is None else [self._held]
+        self._held, self.newest, self._last_out = None, None, _NEVER
+        return held
+
+    def _take(self, samples: Taken, reached: Ints) -> Taken:
+        """Take samples among which the clock is not set back; `reached` (n + 1) are the newest times before each."""
+        moved = reached[1:] - reached[:-1]
+        horizons = reached[1:] - np.where(moved > 2 * self._reorder, 0, self._reorder)
+        if self.newest is None:
+            self._horizon = int(reached[0]) - self._reorder
+        horizon = np.maximum.accumulate(np.concatenate([[self._horizon], horizons]))
+        self.newest, self._horizon = int(reached[-1]), int(horizon[-1])
+        if moved.min() <= 0:
+            late = samples.times < horizon[:-1]
+            if dropped := int(np.count_nonzero(late)):
+                self.late += dropped
+                samples = Taken(samples.times[~late], samples.values[:, ~late], samples.full[~late])
+        waiting = samples if self._held is None else joined([self._held, samples])
+        order = np.argsort(waiting.times, kind="stable") if moved.min() <= 0 else None
+        times = waiting.times if order is None else waiting.times[order]
+        if np.diff(times, prepend=self._last_out).min(initial=MIN_STEP_NS) < MIN_STEP_NS:
+            order = self._apart(waiting.times, len(waiting.times) - len(samples.times))
+        if order is not None:
+            waiting = Taken(waiting.times[order], waiting.values[:, order], waiting.full[order])
+        out = int(np.searchsorted(waiting.times, self._horizon, side="right"))
+        if out:
+            self._last_out = int(waiting.times[out - 1])
+        self._held = columns(waiting, slice(out, None)) if out < len(waiting.times) else None
+        return waiting if self._held is None else columns(waiting, slice(0, out))
+
+    def _apart(self, times: Ints, held: int) -> Ints:
+        """The order of those samples that are not within 0.1 ms of one that came before them; the first are held."""
+        taken = [self._last_out, *times[:held].tolist()]
+        order = list(range(-1, held))
+        for position, time in enumerate(times[held:].tolist(), held):
+            place = bisect_left(taken, time)
+            near = taken[max(place - 1, 0) : place + 1]
+            if all(abs(time - other) >= MIN_STEP_NS for other in near):
+                taken.insert(place, time)
+                order.insert(place, position)
+        self.repeated += len(times) - len(order) + 1
+        return np.array(order[1:], np.int64)
+
+
+def joined(parts: list[_Columns]) -> _Columns:
+    """Join tables of the same columns, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return type(parts[0])(*(np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)))
+
+
+def columns(table: _Columns, part: slice) -> _Columns:
+    """Take a part of a table; copied, so that the rest can be forgotten."""
+    return type(table)(*(column[..., part].copy() for column in table))

@@ -1,0 +1,236 @@
+"""One sensor's samples, at whatever times they come, brought to the 50 Hz grid while they stream in.
+
+The grid is absolute: its points are the whole multiples of 20 ms of the sensor's clock, so accelerometer and gyroscope
+share it without knowing of each other. The point at time t is the mean of the samples within 100 ms of it, weighted by
+
+    sinc(2 c (s - t)) * kaiser((s - t) / 100 ms) * (time that the sample at s stands for),
+
+divided by the sum of the weights (which makes the gain at 0 Hz exactly one). The cutoff c is 25 Hz, or half the
+sensor's rate where that is less. The kernel is symmetric, so its phase is linear and its delay nothing. On a steady
+clock of 50 Hz or more its gain is within 1.2e-3 of one below 15 Hz and 1e-3 or less above 35 Hz; between, it falls off
+through 1/2 at 25 Hz. What slower and uneven clocks cost, `benchmarks/resampling.py` measures.
+
+Everything a point depends on (which samples, their weights, the rate that the cutoff follows) is a function of the
+samples and their order of arrival alone, and the sums run sample by sample in the order of time. That is what makes the
+result equal, bit for bit, however the samples were cut into pushes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from primus_sdk.windowing.grid import Points, Segment, grid_points
+from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Ints
+from primus_sdk.windowing.ordering import Orderer, Taken, columns, joined
+from primus_sdk.windowing.quality import FaultPolicy
+
+LONGEST_PERIOD_NS = 50_000_000
+TALLIES = 5
+"""Running counts of a sensor: samples, those at the end of the range, steps of at most 100 ms, the sum of these steps
+in microseconds, and the sum of their squares."""
+
+_BLOCK = 16_384  # samples at a time: bounds the working memory
+_FIRST_RATE, _RATE = 32, 64  # spacings that the first estimate of the rate, and each later one, is made from
+_FILL_NS = 10_000_000
+_PERIOD_STEP_NS = 500_000
+
+
+class SensorResampler:
+    """The streaming resampler of one sensor.
+
+    Attributes:
+        restarts: steps back of the clock by more than the policy's reset, since the run began.
+        period: the sampling period, nanoseconds, as known now; 0 while it is not.
+    """
+
+    def __init__(self, policy: FaultPolicy = FaultPolicy()) -> None:
+        self.restarts = self.period = 0
+        self._reset = round(policy.reset_s * 1e9)
+        self._orderer = Orderer(round(policy.reorder_s * 1e9), self._reset)
+        self._tally = np.zeros((TALLIES, 1), np.int64)
+        self._last: int | None = None
+        self._start_segment()
+
+    @property
+    def late(self) -> int:
+        """Samples dropped since they came too late to be put in their place."""
+        return self._orderer.late
+
+    @property
+    def repeated(self) -> int:
+        """Samples dropped since they came within 0.1 ms of another."""
+        return self._orderer.repeated
+
+    @property
+    def next_number(self) -> int | None:
+        """The grid point to come next, where a segment has begun."""
+        return self._next if self._count else None
+
+    def push(self, samples: Taken) -> Points | None:
+        """Take samples as they come, and return the grid points that they complete."""
+        done: list[Points] = []
+        for start in range(0, len(samples.times), _BLOCK):
+            stop = start + _BLOCK
+            block = Taken(samples.times[start:stop], samples.values[:, start:stop], samples.full[start:stop])
+            for position, part in enumerate(self._orderer.push(block)):
+                if position:
+                    self._close(done)
+                    self.restarts += 1
+                    self._last = None
+                self._take(part, done)
+        return joined(done) if done else None
+
+    def finish(self) -> Points | None:
+        """End the run: return the points up to the last sample; the next sample starts anew."""
+        done: list[Points] = []
+        for part in self._orderer.flush():
+            self._take(part, done)
+        self._close(done)
+        self._last, self.restarts = None, 0
+        return joined(done) if done else None
+
+    def _take(self, samples: Taken, done: list[Points]) -> None:
+        """Take samples in order, and start anew where the sensor was silent for too long."""
+        if len(samples.times) == 0:
+            return
+        apart = steps(samples.times, int(samples.times[0]) if self._last is None else self._last)
+        self._last = int(samples.times[-1])
+        begin = 0
+        for silent in np.flatnonzero(apart > self._reset).tolist() if apart.max() > self._reset else ():
+            self._extend(columns(samples, slice(begin, silent)), done)
+            self._close(done)
+            begin = silent
+        self._extend(columns(samples, slice(begin, None)) if begin else samples, done)
+
+    def _start_segment(self) -> None:
+        self._count = 0  # real samples of the segment so far
+        self.period = 0
+        self._waiting: list[Taken] = []  # the first ones, until the period is known
+        self._spacings = np.zeros(0, np.int64)  # since the last estimate
+        self._unrenewed = True  # the first estimate holds for its own spacings and 64 more
+        self._next = 0  # grid index of the next point
+        none = np.zeros(0, np.int64)
+        self._segment = Segment(none, np.zeros((3, 0)), none, none, np.zeros((TALLIES, 0), np.int64), none)
+
+    def _extend(self, samples: Taken, done: list[Points]) -> None:
+        """Continue the segment by samples that are in order and no reset apart."""
+        if len(samples.times) == 0:
+            return
+        if self.period == 0:
+            self._waiting.append(samples)
+            if sum(len(waiting.times) for waiting in self._waiting) <= _FIRST_RATE:
+                return
+            samples = joined(self._waiting)
+        self._process(samples, done)
+
+    def _close(self, done: list[Points]) -> None:
+        if self.period == 0 and sum(len(waiting.times) for waiting in self._waiting) > 1:
+            self._process(joined(self._waiting), done)
+        if self._count:
+            self._emit(int(self._segment.times[-1]) // GRID_NS, done)
+        self._start_segment()
+
+    def _process(self, samples: Taken, done: list[Points]) -> None:
+        """Put samples into the segment, and compute the grid points that they complete."""
+        if self.period == 0:
+            self._waiting = []
+            self.period = int(_periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0])
+        self._append(samples)
+        # The last point whose samples are all there: one more, a period later, would be out of its reach.
+        reach = int((self._segment.times + self._segment.period).max())
+        self._emit((reach - HALF_WIDTH_NS - 1) // GRID_NS, done)
+
+    def _append(self, samples: Taken) -> None:
+        """Put real samples into the segment, filling longer gaps between them by straight lines."""
+        segment, first, times = self._segment, self._count == 0, samples.times
+        spacing = steps(times, int(times[0]) if first else int(segment.times[-1]))
+        period = self._periods(spacing[1:] if first else spacing, first)
+        gap = spacing
+        tally = self._count_up(samples, spacing, first)
+        if first:
+            self._next = -(-int(times[0]) // GRID_NS)
+            spacing = np.concatenate([period[:1], spacing[1:]])  # the first sample stands for as much time as any
+        self._count += len(times)
+        added = Segment(times, samples.values, spacing, gap, tally, period)
+        # A kernel of this cutoff cannot bridge much more than its own spacing.
+        if (long := 4 * spacing > 5 * np.maximum(GRID_NS, period)).any():
+            added = _filled(
+                columns(added if first else segment, slice(0, 1) if first else slice(-1, None)), added, long
+            )
+        self._segment = joined([segment, added])
+
+    def _count_up(self, samples: Taken, spacing: Ints, first: bool) -> Ints:
+        """The running counts at each sample (5, n)."""
+        steady = spacing <= HALF_WIDTH_NS
+        if first:
+            steady[0] = False
+        microseconds = np.where(steady, spacing // 1000, 0)
+        counts = np.empty((TALLIES, len(spacing)), np.int64)
+        counts[0], counts[1], counts[2] = 1, samples.full, steady
+        counts[3], counts[4] = microseconds, microseconds * microseconds
+        counts[:, 0] += self._tally[:, 0]
+        tally = np.cumsum(counts, axis=1)
+        self._tally = tally[:, -1:].copy()
+        return tally
+
+    def _periods(self, spacing: Ints, first: bool) -> Ints:
+        """The period that holds at each sample: renewed every 64 samples, from the 64 spacings before."""
+        known = np.concatenate([self._spacings, spacing])
+        before = len(self._spacings)  # of the spacings since the last renewal, and at first all
+        ends = np.arange(_FIRST_RATE + _RATE if self._unrenewed else _RATE, len(known) + 1, _RATE)
+        if len(ends) == 0:
+            self._spacings = known
+            return np.full(len(spacing) + first, self.period, np.int64)
+        renewed = _periods_of(known[int(ends[0]) - _RATE : int(ends[-1])].reshape(-1, _RATE))
+        held = np.concatenate([[self.period], renewed])
+        self.period, self._unrenewed, self._spacings = int(held[-1]), False, known[int(ends[-1]) :]
+        lengths = np.diff(np.concatenate([[before - first], ends, [len(known)]]))
+        return np.repeat(held, lengths)
+
+    def _emit(self, last: int, done: list[Points]) -> None:
+        """Compute the grid points up to this index, and forget the samples that no later one needs."""
+        segment = self._segment
+        if self._next <= last:
+            done.append(grid_points(segment, self._next, last + 1, self.restarts))
+            self._next = last + 1
+        needed = int(np.searchsorted(segment.times, self._next * GRID_NS - HALF_WIDTH_NS)) - 1
+        if needed > 0:
+            self._segment = columns(segment, slice(needed, None))
+
+
+def steps(values: Ints, before: int) -> Ints:
+    """Differences of each value to the one before it; `before` comes before the first."""
+    differences = np.empty(len(values), np.int64)
+    differences[0] = values[0] - before
+    np.subtract(values[1:], values[:-1], out=differences[1:])
+    return differences
+
+
+def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segment:
+    """Put samples on straight lines into the long steps; `before` is the one sample ahead of them all."""
+    pieces = np.where(long, -(-samples.step // np.maximum(_FILL_NS, samples.period)), 1)
+    last = np.repeat(np.arange(len(pieces)), pieces)
+    piece = np.arange(len(last)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + 1
+    whole = piece == pieces[last]
+    start = np.concatenate([before.values, samples.values[:, :-1]], axis=1)[:, last]
+    line = start + (piece / pieces[last]) * (samples.values[:, last] - start)
+    since = piece * samples.step[last] // pieces[last]
+    return Segment(
+        samples.times[last] - samples.step[last] + since,
+        np.where(whole, samples.values[:, last], line),
+        since - (piece - 1) * samples.step[last] // pieces[last],
+        samples.gap_ns[last],
+        np.where(whole, samples.tally[:, last], np.concatenate([before.tally, samples.tally[:, :-1]], axis=1)[:, last]),
+        samples.period[last],
+    )
+
+
+def _periods_of(spacings: Ints) -> Ints:
+    """Each row's mean, gaps aside, in half milliseconds (a cutoff that wavers with the jitter helps nobody)."""
+    steady = spacings <= HALF_WIDTH_NS
+    count = np.count_nonzero(steady, axis=1)
+    total = np.where(steady, spacings, 0).sum(axis=1)
+    mean = np.where(count > 0, total // np.maximum(count, 1), LONGEST_PERIOD_NS)
+    steps = (mean + _PERIOD_STEP_NS // 2) // _PERIOD_STEP_NS
+    return np.asarray(np.minimum(np.maximum(steps, 1) * _PERIOD_STEP_NS, LONGEST_PERIOD_NS), np.int64)

@@ -1,0 +1,219 @@
+"""Five-second windows from two live sensors: what training, replay and the device all see.
+
+Accelerometer and gyroscope are resampled each by its own timestamps (`windowing.resample`) and joined on a 50 Hz
+grid. The contract is `sdk/spec/stream.md`. Its rules are functions of the two sequences of samples alone, never of how
+they are cut into pushes; so samples wait until a window can be due, and are then worked on together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from primus_sdk.errors import StreamError
+from primus_sdk.windowing import pushed
+from primus_sdk.windowing.cutting import WINDOW_SAMPLES, Cutter, Window
+from primus_sdk.windowing.intake import Intake
+from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints
+from primus_sdk.windowing.pairing import Pairer
+from primus_sdk.windowing.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.windowing.resample import LONGEST_PERIOD_NS, SensorResampler
+from primus_sdk.windowing.sensors import FACTORS, STANDARD_GRAVITY, Sensors
+
+__all__ = ["WINDOW_SAMPLES", "Quality", "Window", "WindowStream"]
+
+_TOGETHER = 16_384  # samples of a sensor that wait at most
+_NEVER, _AT_ONCE = 1 << 62, -(1 << 62)
+_SMALLEST_G, _SMALLEST_DEG_S = 1.9, 240.0  # the smallest ranges that sensors have are 2 g and 245 deg/s
+
+
+@dataclass
+class WindowStream:
+    """Cuts live samples into windows; one instance a device, not shared between threads.
+
+    Memory is bounded, whatever comes in: at most ten minutes of a sensor that runs ahead of the other are kept.
+
+    Attributes:
+        hop_seconds: from one window's start to the next one's; a multiple of 0.02 from 0.02 up.
+        sensors: what the samples that will be pushed mean.
+        policy: what gaps and late samples do.
+
+    Raises:
+        StreamError: the hop is out of its range.
+    """
+
+    hop_seconds: float = 1.0
+    sensors: Sensors = Sensors()
+    policy: FaultPolicy = FaultPolicy()
+
+    def __post_init__(self) -> None:
+        hop = pushed.hop_points(self.hop_seconds)
+        sensors, policy = self.sensors, self.policy
+        g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
+        smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
+        self._intakes = (
+            Intake("accelerometer", sensors.accelerometer_matrix(), sensors.accelerometer_range, smallest[0]),
+            Intake("gyroscope", sensors.gyroscope_matrix(), sensors.gyroscope_range, smallest[1]),
+        )
+        self._resamplers = (SensorResampler(policy), SensorResampler(policy))
+        self._pairer = Pairer()
+        self._cutter = Cutter(hop, round(policy.fill_s * 1e9))
+        self._reorder, self._reset = round(policy.reorder_s * 1e9), round(policy.reset_s * 1e9)
+        self._ready: list[Window] = []
+        self._reach = [_AT_ONCE, _AT_ONCE]  # up to where each sensor's points may be complete, at the most
+        self._due = _AT_ONCE  # no window can be complete before both reaches exceed it
+
+    @property
+    def dropped(self) -> Dropped:
+        """What was left out so far, and why."""
+        self._ready += self._work()
+        accelerometer, gyroscope = self._resamplers
+        return Dropped(
+            accelerometer.repeated + gyroscope.repeated,
+            accelerometer.late + gyroscope.late,
+            self._intakes[0].invalid + self._intakes[1].invalid,
+            self._pairer.unpaired,
+        )
+
+    @property
+    def newest_ns(self) -> int | None:
+        """The newest time that either sensor delivered; None before the first sample."""
+        return max((intake.newest for intake in self._intakes if intake.newest is not None), default=None)
+
+    def push_accelerometer(
+        self, timestamps_ns: ArrayLike, values: ArrayLike, gravity: ArrayLike | None = None
+    ) -> list[Window]:
+        """Take accelerometer samples: integer nanoseconds (n,) and values (n, 3), or one of each.
+
+        Where a device reports gravity apart from the acceleration of the movement, `gravity` has the values' shape and
+        unit, and is added. Samples that are not finite, or beyond any sensor, are dropped and counted.
+
+        Returns the windows that they complete, oldest first.
+
+        Raises:
+            StreamError: shapes or types are wrong; none of these samples is then taken.
+        """
+        if gravity is None and type(timestamps_ns) is int and self._took_one(0, timestamps_ns, values):
+            return self._windows()
+        times = pushed.times(timestamps_ns)
+        samples = self._intakes[0].check(times, values)
+        if gravity is not None:
+            samples = samples + self._intakes[0].check(times, gravity)
+        self._take(times, samples, None)
+        return self._windows()
+
+    def push_gyroscope(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
+        """Take gyroscope samples; as `push_accelerometer`."""
+        if not (type(timestamps_ns) is int and self._took_one(1, timestamps_ns, values)):
+            times = pushed.times(timestamps_ns)
+            self._take(times, None, self._intakes[1].check(times, values))
+        return self._windows()
+
+    def push(self, timestamps_ns: ArrayLike, rows: ArrayLike, gravity: ArrayLike | None = None) -> list[Window]:
+        """Take six-axis rows (n, 6), accelerometer then gyroscope, or one row (6,); as `push_accelerometer`."""
+        times, samples = pushed.times(timestamps_ns), pushed.floats(rows)
+        if samples.ndim == 1 and samples.size:
+            samples = samples.reshape(1, -1)
+        if (samples.ndim != 2 or samples.shape[1] != 6) and samples.size:
+            raise StreamError(
+                f"rows have the shape {samples.shape}; expected (n, 6): accelerometer x y z, gyroscope x y z"
+            )
+        samples = samples.reshape(-1, 6)
+        accelerometer = self._intakes[0].check(times, samples[:, :3])
+        if gravity is not None:
+            accelerometer = accelerometer + self._intakes[0].check(times, gravity)
+        self._take(times, accelerometer, samples[:, 3:])
+        return self._windows()
+
+    def flush(self) -> list[Window]:
+        """End the stream (a recording's end, a device gone): return the windows that waited for their last 100 ms.
+
+        Samples pushed afterwards start anew.
+        """
+        windows = self._ready + self._work()
+        self._ready = []
+        accelerometer, gyroscope = (resampler.finish() for resampler in self._resamplers)
+        windows += self._cutter.cut(self._pairer.push(accelerometer, gyroscope))
+        self._pairer.forget()
+        for intake in self._intakes:
+            intake.newest = None
+        self._reach, self._due = [_AT_ONCE, _AT_ONCE], _AT_ONCE
+        return windows
+
+    def _took_one(self, side: int, time: int, values: Any) -> bool:
+        """Take one sample of plain floats, the quick way; False where it is anything else."""
+        if type(values) not in (tuple, list) or len(values) != 3 or not -_NEVER < time < _NEVER:
+            return False
+        x, y, z = values
+        if not (type(x) is float and type(y) is float and type(z) is float):
+            return False
+        self._intakes[side].add_one(time, (x, y, z))
+        self._note(side, time, time, None)
+        return True
+
+    def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
+        """Keep checked samples. Of many, both sensors' are worked on by turns, so that neither's backlog grows."""
+        for start in range(0, len(times), _TOGETHER):
+            if start:
+                self._ready += self._work()
+            part = times[start : start + _TOGETHER]
+            for side, samples in enumerate((accelerometer, gyroscope)):
+                if samples is not None:
+                    self._intakes[side].add(part, samples[start : start + _TOGETHER])
+                    step = int(part[-1] - part[-2]) if len(part) > 1 else None
+                    self._note(side, int(part.min()), int(part.max()), step)
+
+    def _note(self, side: int, oldest: int, newest: int, step: int | None) -> None:
+        """Know how far a sensor's points may now be complete: to the next sample to be expected, at the most."""
+        intake, resampler = self._intakes[side], self._resamplers[side]
+        before = intake.newest
+        if before is None or before - oldest > self._reset or newest - before > self._reset:
+            # What becomes of it only the work itself can tell.
+            intake.newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
+            return
+        moved = newest - before
+        if moved <= 0:
+            return
+        intake.newest = newest
+        step = moved if step is None else max(step, 0)
+        held = 0 if step > 2 * self._reorder else self._reorder
+        expected = newest - held + max(resampler.period or LONGEST_PERIOD_NS, step)
+        self._reach[side] = max(self._reach[side], expected)
+
+    def _windows(self) -> list[Window]:
+        """The windows that are complete."""
+        waiting = max(self._intakes[0].waiting, self._intakes[1].waiting)
+        if waiting >= _TOGETHER or min(self._reach) > self._due or self._due == _AT_ONCE:
+            self._ready += self._work()
+        if not self._ready:
+            return []
+        windows, self._ready = self._ready, []
+        return windows
+
+    def _work(self) -> list[Window]:
+        """Bring all samples that wait to the grid, and cut what windows are complete."""
+        if not (self._intakes[0].waiting or self._intakes[1].waiting):
+            return []
+        points = []
+        for intake, resampler in zip(self._intakes, self._resamplers, strict=True):
+            samples = intake.drain()
+            points.append(None if samples is None else resampler.push(samples))
+        windows = self._cutter.cut(self._pairer.push(points[0], points[1]))
+        self._due = self._next_due()
+        return windows
+
+    def _next_due(self) -> int:
+        """No window can be complete before both sensors' points may be complete up to this time."""
+        first, second = self._resamplers
+        if not self._pairer.in_step(first.restarts, second.restarts):
+            return _AT_ONCE
+        end = self._cutter.next_end_ns
+        if end is None:
+            ahead = [self._pairer.next_number(side) for side in (0, 1)]
+            numbers = [r.next_number if n is None else n for n, r in zip(ahead, self._resamplers, strict=True)]
+            if None in numbers:
+                return _AT_ONCE
+            end = (max(number for number in numbers if number is not None) + WINDOW_SAMPLES) * GRID_NS
+        return end - GRID_NS + HALF_WIDTH_NS
