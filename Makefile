@@ -75,8 +75,9 @@ soak: $(VENV)/.test ## A day of a faulty 200 Hz stream against the offline path,
 	$(BIN)/python tests/soak.py
 	$(BIN)/python tests/sdk/kill_saves.py 1000
 
-fuzz: $(VENV)/.test ## A million broken inputs: typed errors only
+fuzz: $(VENV)/.test ## A million broken inputs: typed errors only; flipped bytes of heads and bundles: refused
 	$(BIN)/python tests/fuzz.py
+	$(BIN)/python tests/flips.py
 
 golden: $(VENV)/.test ## Check the golden vectors (tests/golden.py --write makes them anew: only when the contract changes)
 	$(BIN)/python tests/golden.py --check

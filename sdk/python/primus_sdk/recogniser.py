@@ -105,8 +105,7 @@ class Recogniser:
 
         Accelerometer x y z in m/s^2 with gravity, gyroscope x y z in rad/s, 50 Hz. `Window`s are taken too. A window
         embedded alone gives the same bits each time. Among others ONNX Runtime computes it in another order: within
-        1e-4 for an fp32 model; for int8, where a rounding can tip over, within 1e-3 of the largest number and a cosine
-        of 1 - 1e-6. The other runtimes always take windows one by one.
+        1e-4 (int4 and files exported elsewhere may round differently). The other runtimes take windows one by one.
 
         Raises:
             WindowError: another shape or type, NaN or infinity, or other units.
