@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from primus_sdk.calibration.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples, _sha256
+from primus_sdk.calibration.examples import FILE, MOST_LABELS, MOST_OF_A_LABEL, Examples
 from primus_sdk.errors import CalibrationError, OutputError
 
 ENCODER = "ab" * 32
@@ -45,7 +45,7 @@ def rewritten(content: bytes, tensors: dict[str, Any] | None = None, **metadata:
     known = json.loads(content[8 : 8 + size])["__metadata__"] | metadata
     del known["sha256"]
     changed = load(content) | (tensors or {})
-    return bytes(save(changed, {**known, "sha256": _sha256(changed, known)}))
+    return bytes(save(changed, {**known, "sha256": FILE.sha256(changed, known)}))
 
 
 @pytest.mark.parametrize("mount", [None, TILT])
@@ -87,7 +87,7 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(CalibrationError):
             Examples.from_bytes(wrong)
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(CalibrationError, match="cannot read examples from"):
+        with pytest.raises(CalibrationError, match="cannot read a file of examples from"):
             Examples.load(path)
     (tmp_path / "text").write_bytes(b"text")
     with pytest.raises(CalibrationError, match="/text: "):
@@ -99,7 +99,7 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "metadata", "message"),
     [
-        ({}, {"format": "primus-head"}, "no file of examples"),
+        ({}, {"format": "primus-head"}, "no PRIMUS file of examples"),
         ({}, {"schema_version": "2"}, "upgrade primus-imu"),
         ({}, {"encoder_sha256": ""}, "encoder_sha256"),
         ({}, {"labels": '["a"]'}, "none of the 1"),

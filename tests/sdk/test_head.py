@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from primus_sdk import Head, HeadError, OutputError, PrimusError
-from primus_sdk.heads.head import content_sha256
+from primus_sdk.heads.head import FILE
 
 ENCODER = "ab" * 32
 LABELS = ("walking", "résumé ☕", 'a\u0001b\\"c')
@@ -41,7 +41,7 @@ def rewritten(content: bytes, more: dict[str, np.ndarray] | None = None, **chang
     metadata = {key: value for key, value in (header["__metadata__"] | changes).items() if key != "sha256"}
     tensors = load(content) | (more or {})
     known = {name: tensor for name, tensor in tensors.items() if name in ("weight", "bias", "mount")}
-    return save(tensors, metadata | {"sha256": content_sha256(known, metadata)})
+    return save(tensors, metadata | {"sha256": FILE.sha256(known, metadata)})
 
 
 def resealed(head: Head, **tensors: np.ndarray) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
@@ -17,22 +16,29 @@ from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.errors import CalibrationError, StreamError
 from primus_sdk.fields import Fields, parse_json
-from primus_sdk.files import safetensors_bytes, write_atomically
+from primus_sdk.files import write_atomically
 from primus_sdk.heads.head import Head
+from primus_sdk.tensor_file import TensorFile, Tensors
 from primus_sdk.windowing import pushed
 
 if TYPE_CHECKING:
     from primus_sdk.calibration.validation import Report
 
-FORMAT = "primus-examples"
-SCHEMA_VERSION = 1
 MOST_LABELS = 64
 MOST_OF_A_LABEL = 500
 """Together they bound a file of examples, and a `Calibrator`'s memory, at 66 MB; ten labels' worth is 10 MB."""
-_MAX_BYTES = 68 << 20
 _LARGEST_TIME = 1 << 62
 _LONGEST_LABEL = 200
-_DTYPES = {"embeddings": "<f4", "labels": "<i4", "bouts": "<i4", "times_ns": "<i8", "mount": "<f8"}
+FILE = TensorFile(
+    kind="file of examples",
+    format="primus-examples",
+    version=1,
+    types={"embeddings": "<f4", "labels": "<i4", "bouts": "<i4", "times_ns": "<i8", "mount": "<f8"},
+    optional=frozenset({"mount"}),
+    largest=68 << 20,
+    error=CalibrationError,
+)
+"""How examples are kept; sdk/spec/calibration.md."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +163,7 @@ class Examples:
         """The examples as safetensors, with their own sha256 in the metadata."""
         names = sorted(set(self.labels))
         place = {name: index for index, name in enumerate(names)}
-        tensors: dict[str, NDArray[Any]] = {
+        tensors: Tensors = {
             "embeddings": self.embeddings,
             "labels": np.array([place[label] for label in self.labels], np.int32),
             "bouts": self.bouts,
@@ -166,12 +172,10 @@ class Examples:
         if self.mount is not None:
             tensors["mount"] = self.mount
         metadata = {
-            "format": FORMAT,
-            "schema_version": str(SCHEMA_VERSION),
             "encoder_sha256": self.encoder_sha256,
             "labels": json.dumps(names),
         }
-        return safetensors_bytes(tensors, {**metadata, "sha256": _sha256(tensors, metadata)})
+        return FILE.pack(tensors, metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, whole or not at all.
@@ -189,11 +193,7 @@ class Examples:
             CalibrationError: nothing there, no examples, of a newer schema, truncated, or altered in any bit.
         """
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise CalibrationError(f"cannot read examples from {path}: {error.strerror or error}") from error
+        content = FILE.read(path)
         try:
             return cls.from_bytes(content)
         except CalibrationError as error:
@@ -206,17 +206,7 @@ class Examples:
         Raises:
             CalibrationError: no examples, of a newer schema, truncated, or altered in any bit.
         """
-        tensors, metadata = _unpack(content)
-        if metadata.get("format") != FORMAT:
-            raise CalibrationError(f"this is no file of examples: its metadata lacks format={FORMAT!r}")
-        if metadata.get("schema_version") != str(SCHEMA_VERSION):
-            raise CalibrationError(
-                f"the examples have schema {metadata.get('schema_version')!r}, this version reads {SCHEMA_VERSION}: "
-                "upgrade primus-imu"
-            )
-        stated = metadata.pop("sha256", "")
-        if stated != _sha256(tensors, metadata):
-            raise CalibrationError("the examples were altered: their sha256 does not fit; take a copy that is whole")
+        tensors, metadata = FILE.unpack(content)
         fields = Fields(metadata, "the examples' metadata", CalibrationError)
         parsed = parse_json(fields["labels"].text().encode(), "labels", CalibrationError)
         names = [label.text() for label in Fields(parsed, "labels", CalibrationError).elements()]
@@ -252,40 +242,8 @@ def _check_bounds(counts: Counter[str]) -> None:
 
 
 def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    kept = np.array(array, _DTYPES[name])
+    kept = np.array(array, FILE.types[name])
     if kept.shape != shape:
         raise CalibrationError(f"the examples' {name} have shape {kept.shape}; their labels ask for {shape}")
     kept.flags.writeable = False
     return kept
-
-
-def _sha256(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> str:
-    """Over the metadata as JSON, then each tensor by name: as for a head, with the type before the shape."""
-    digest = hashlib.sha256(json.dumps(metadata, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode())
-    for name in sorted(tensors):
-        shape = json.dumps(tensors[name].shape, separators=(",", ":"))
-        digest.update(f"\0{name}\0{_DTYPES[name][1:]}\0{shape}\0".encode())
-        digest.update(np.ascontiguousarray(tensors[name], _DTYPES[name]).tobytes())
-    return digest.hexdigest()
-
-
-def _unpack(content: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    if len(content) > _MAX_BYTES:
-        raise CalibrationError(f"the file is larger than any of examples ({_MAX_BYTES >> 20} MiB)")
-    try:
-        tensors = load(content)
-        # The library gives metadata from files only; the header of bytes it has just checked is safe to read.
-        text = content[8 : 8 + int.from_bytes(content[:8], "little")]
-        header = json.loads(text)
-    except (SafetensorError, ValueError, LookupError, RecursionError) as error:
-        raise CalibrationError(f"these are no examples, or not all of the file ({error})") from error
-    if min(text) < 0x20:  # a tab or line end in place of a space would mean the same, and yet be an alteration
-        raise CalibrationError("the examples were altered: their header holds a control character")
-    if not set(_DTYPES) - {"mount"} <= set(tensors) <= set(_DTYPES) or any(
-        tensor.dtype != np.dtype(_DTYPES[name]) for name, tensor in tensors.items()
-    ):
-        raise CalibrationError(f"examples hold {', '.join(_DTYPES)}; this file holds {sorted(tensors)}")
-    return tensors, dict(header.get("__metadata__") or {})

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,13 +16,20 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.fields import Fields, parse_json
-from primus_sdk.files import safetensors_bytes, write_atomically
+from primus_sdk.files import write_atomically
+from primus_sdk.tensor_file import TensorFile, Tensors
 from primus_sdk.windowing import pushed
 
-FORMAT = "primus-head"
-SCHEMA_VERSION = 1
-_MAX_BYTES = 64 << 20
-_TYPES = {"weight": "<f4", "bias": "<f4", "mount": "<f8"}
+FILE = TensorFile(
+    kind="head",
+    format="primus-head",
+    version=1,
+    types={"weight": "<f4", "bias": "<f4", "mount": "<f8"},
+    optional=frozenset({"mount"}),
+    largest=64 << 20,
+    error=HeadError,
+)
+"""How a head is kept; sdk/spec/head.md."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +138,10 @@ class Head:
 
     def to_bytes(self) -> bytes:
         """The head as safetensors, with its own sha256 in the metadata."""
-        tensors: dict[str, NDArray[Any]] = {"bias": self.bias, "weight": self.weight}
+        tensors: Tensors = {"bias": self.bias, "weight": self.weight}
         if self.mount is not None:
             tensors["mount"] = self.mount
         metadata = {
-            "format": FORMAT,
-            "schema_version": str(SCHEMA_VERSION),
             # In ASCII: the file then holds one spelling of each letter only, and no flipped bit can mean the same.
             "labels": json.dumps(self.labels),
             "temperature": repr(float(self.temperature)),
@@ -146,7 +149,7 @@ class Head:
             "counts": json.dumps(self.counts, sort_keys=True),
             "created": self.created,
         }
-        return safetensors_bytes(tensors, {**metadata, "sha256": content_sha256(tensors, metadata)})
+        return FILE.pack(tensors, metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the head, whole or not at all.
@@ -164,11 +167,7 @@ class Head:
             HeadError: nothing there, no head, of a newer schema, truncated, or altered in any bit.
         """
         path = Path(path)
-        try:
-            with path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise HeadError(f"cannot read a head from {path}: {error.strerror or error}") from error
+        content = FILE.read(path)
         try:
             return cls.from_bytes(content)
         except HeadError as error:
@@ -181,17 +180,7 @@ class Head:
         Raises:
             HeadError: no head, of a newer schema, truncated, or altered in any bit.
         """
-        tensors, metadata = _unpack(content)
-        if metadata.get("format") != FORMAT:
-            raise HeadError(f"this is no PRIMUS head: its metadata lacks format={FORMAT!r}")
-        if metadata.get("schema_version") != str(SCHEMA_VERSION):
-            raise HeadError(
-                f"the head has schema {metadata.get('schema_version')!r}, this version reads {SCHEMA_VERSION}: "
-                "upgrade primus-imu"
-            )
-        stated = metadata.pop("sha256", "")
-        if stated != content_sha256(tensors, metadata):
-            raise HeadError("the head was altered: its sha256 does not fit its content; take a copy that is whole")
+        tensors, metadata = FILE.unpack(content)
         fields = Fields(metadata, "the head's metadata", HeadError)
         labels = Fields(parse_json(fields["labels"].text().encode(), "labels", HeadError), "labels", HeadError)
         counts = Fields(parse_json(fields["counts"].text().encode(), "counts", HeadError), "counts", HeadError)
@@ -205,45 +194,6 @@ class Head:
             created=fields["created"].text(),
             mount=tensors.get("mount"),
         )
-
-
-def content_sha256(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
-    """The hash that a head's metadata carries as `sha256`.
-
-    Over the metadata without it, as JSON with sorted keys and no spaces, in UTF-8; then for each tensor, by name: a
-    zero byte, name, a zero byte, shape as `[2,512]`, a zero byte, its numbers, little-endian: float32, of the mount
-    float64.
-    """
-    text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        shape = json.dumps(tensors[name].shape, separators=(",", ":"))
-        digest.update(f"\0{name}\0{shape}\0".encode())
-        digest.update(np.ascontiguousarray(tensors[name], _TYPES[name]).tobytes())
-    return digest.hexdigest()
-
-
-def _unpack(content: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    if len(content) > _MAX_BYTES:
-        raise HeadError(f"the file is larger than any head ({_MAX_BYTES >> 20} MiB)")
-    try:
-        tensors = load(content)
-        # The library gives metadata from files only; the header of bytes it has just checked is safe to read.
-        text = content[8 : 8 + int.from_bytes(content[:8], "little")]
-        header = json.loads(text)
-    except (SafetensorError, ValueError, LookupError, RecursionError) as error:
-        raise HeadError(f"this is no head, or not a whole one ({error})") from error
-    if min(text) < 0x20:  # a tab or line end in place of a space would mean the same, and yet be an alteration
-        raise HeadError("the head was altered: its header holds a control character")
-    held = {name: tensor.dtype for name, tensor in tensors.items()}
-    if not {"weight", "bias"} <= set(held) <= set(_TYPES) or any(held[name] != _TYPES[name] for name in held):
-        found = {name: str(dtype) for name, dtype in sorted(held.items())}
-        raise HeadError(f"a head holds weight and bias in float32, and maybe mount in float64; this file holds {found}")
-    metadata = header.get("__metadata__") or {}
-    return tensors, dict(metadata)
 
 
 def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -97,7 +97,7 @@ class HeadStore:
                 before, index = index, self._index()
                 if index == before:
                     raise self._damaged(entry, error.strerror or str(error)) from error
-        raise HeadError(f"{self._folder} changes faster than it can be read; try again")
+        raise self._too_fast()
 
     def history(self) -> list[StoredHead]:
         """Every version that is kept, oldest first.
@@ -105,21 +105,13 @@ class HeadStore:
         Raises:
             HeadError: none was saved, or the index is damaged; then `roll_back` helps.
         """
-        index = self._index()
-        current = index.find(None).version
-        versions = []
-        for entry in index.entries:
-            head, damage = None, ""
-            try:
-                head = self._read(entry)
-            except HeadError as error:
-                damage = str(error)
-            except OSError as error:
-                if entry not in self._index().entries:
-                    continue  # gone meanwhile, as newer ones were saved
-                damage = str(self._damaged(entry, error.strerror or str(error)))
-            versions.append(StoredHead(entry.version, entry.version == current, head, damage))
-        return versions
+        for _ in range(_TRIES):
+            index = self._index()
+            versions = [self._stored(entry, index) for entry in index.entries]
+            if self._index() == index:
+                return versions
+            # Another process saved meanwhile, and what is listed may be gone: look again.
+        raise self._too_fast()
 
     def roll_back(self, to: int | None = None) -> int:
         """Make an older head the current one: version `to`, or the newest whole one of those current before.
@@ -163,6 +155,19 @@ class HeadStore:
             return Head.from_bytes(content)
         except HeadError as error:
             raise self._damaged(entry, str(error)) from error
+
+    def _stored(self, entry: Entry, index: Index) -> StoredHead:
+        head, damage = None, ""
+        try:
+            head = self._read(entry)
+        except HeadError as error:
+            damage = str(error)
+        except OSError as error:
+            damage = str(self._damaged(entry, error.strerror or str(error)))
+        return StoredHead(entry.version, entry.version == index.find(None).version, head, damage)
+
+    def _too_fast(self) -> HeadError:
+        return HeadError(f"{self._folder} changes faster than it can be read; try again")
 
     def _damaged(self, entry: Entry, how: str) -> HeadError:
         return HeadError(

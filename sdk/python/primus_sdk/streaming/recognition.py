@@ -5,7 +5,8 @@ the stream (`quality.after_reset`) or another head is in use than for the window
 
 - Rest gate: a window that is still (`quality.still`) is held where the window before was still as well: the encoder is
   not run, and the embedding that stands is the one of the first of these still windows. That first one is encoded, so
-  that the state at rest is known. A still window that was refused holds nothing.
+  that the state at rest is known. A still window that was refused holds nothing. (With a hop of more than 5 s,
+  movement between two windows goes unseen.)
 - Smoothing over N: the probabilities are the mean of the head's over the last N windows (fewer at the start), summed
   from the oldest on. A held window counts with the probabilities of the embedding that stands, as if the encoder had
   given it once more: so whatever came before a rest is forgotten after N windows, not held for as long as it lasts.

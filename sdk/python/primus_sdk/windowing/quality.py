@@ -24,7 +24,7 @@ class Quality:
             of the sensor where it is greater.
         saturated: share of the samples, 0 to 1, that reached the end of their sensor's range; of the sensor where it is
             greater.
-        still: the head did not move: not at all, or no more than it does in sleep.
+        still: nothing moved but by breath and pulse (`windowing.motion`): the glasses lie, or the head is at rest.
         after_reset: the stream started anew since the window before (or, for the first, since the first sample).
     """
 
