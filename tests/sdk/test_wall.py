@@ -15,7 +15,9 @@ HEAVY = {
 
 
 def run(code: str, *arguments: str) -> str:
+    # Compiled files are kept, as they are where the SDK is installed.
     environment = os.environ | {"ORT_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 

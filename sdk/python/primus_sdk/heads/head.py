@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +85,15 @@ class Head:
         x = np.asarray(embeddings, np.float64)
         if x.ndim not in (1, 2) or x.shape[-1] != EMBEDDING_SIZE:
             raise HeadError(f"a head reads embeddings (512,) or (n, 512); these have shape {x.shape}")
-        logits = (x @ self.weight.astype(np.float64).T + self.bias) / self.temperature
+        logits = (x @ self._matrix + self.bias) / self.temperature
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
         result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return result
+
+    @cached_property
+    def _matrix(self) -> NDArray[np.float64]:
+        """The weight as it is multiplied, (512, K)."""
+        return self.weight.astype(np.float64).T
 
     def check_encoder(self, encoder_sha256: str) -> None:
         """Refuse to be used on another encoder's embeddings.
