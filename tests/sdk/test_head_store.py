@@ -301,3 +301,10 @@ def test_the_index_follows_its_rules_whatever_is_done(steps: list[str | int], ke
         assert len(index.entries) <= keep
         assert Index.from_bytes(index.to_bytes()) == index
         assert len(set(index.trail)) == len(index.trail)
+
+
+def test_a_store_whose_first_save_was_killed_holds_no_head(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_bytes(Index().to_bytes())
+    for call in (HeadStore(tmp_path).history, HeadStore(tmp_path).load):
+        with pytest.raises(HeadError, match="no whole head is in the store"):
+            call()

@@ -218,3 +218,11 @@ def test_any_samples_give_a_pose_with_sentences(seed: int) -> None:
     pose = check_pose(rng.normal(scale * rng.normal(size=(3, 1)), 0.01, (3, 60)), rng.normal(0, scale, (3, 60)))
     assert all(finding.message and finding.message[0] != " " for finding in pose.findings)
     assert pose.ok == (not pose.findings)
+
+
+@pytest.mark.parametrize(("declared", "size"), [(Sensors(), 9.8 * 9.80665), (Sensors("g"), 1.0)])
+def test_a_unit_that_was_declared_already_is_not_suggested_again(declared: Sensors, size: float) -> None:
+    acceleration, rotation = at_rest()
+    pose = check_pose(acceleration * (size / 9.7), rotation, sensors=declared)
+    assert codes(pose) == ["size"]
+    assert pose.suggested == declared

@@ -161,3 +161,19 @@ def test_a_recording_is_cut_by_the_live_stream() -> None:
 def test_an_empty_recording_has_no_windows() -> None:
     nothing = Samples(np.zeros(0, np.int64), np.zeros((0, 3)))
     assert windows_of(Recording("none", "1", "x", nothing, nothing)) == []
+
+
+def test_the_newest_time_is_that_of_finite_samples_by_the_clock_as_it_is_now() -> None:
+    times = START + np.array([0, 10, 20, 7_000, -9_000, -8_990, -8_980], np.int64) * MS
+    values = np.zeros((7, 3))
+    values[3] = np.nan  # seven seconds ahead, and no sample at all
+    whole, single = WindowStream(), WindowStream()
+    assert whole.newest_ns is None
+    whole.push_accelerometer(times, values)
+    for time, value in zip(times.tolist(), values.tolist(), strict=True):
+        single.push_accelerometer(time, value)
+        if time == START + 7_000 * MS:
+            assert single.newest_ns == START + 20 * MS
+    assert whole.newest_ns == single.newest_ns == START - 8_980 * MS
+    whole.push_accelerometer(START + np.array([0, -9_000] * 3000) * MS, np.zeros((6000, 3)))
+    assert whole.newest_ns == START - 9_000 * MS

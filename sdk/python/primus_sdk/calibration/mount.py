@@ -73,8 +73,9 @@ class MountLearner:
     forward must come from the device's own axes, by `Sensors.mount`.
 
     Feed it windows that come by way of the `Sensors` in use; the rotation is then what is left to turn, and the mount
-    to declare is `rotation @ mount` (`sensors` says so). Fed again with windows that come by way of that mount, it
-    gives the identity. When the glasses are replaced by others, begin with a new learner.
+    to declare is `rotation @ mount` (`sensors` says so). Where the head in use has a mount, which streams apply after
+    that of the sensors, the new head's is `rotation @ head.mount` instead. Fed again with windows that come by way of
+    the new mount, it gives the identity. When the glasses are replaced by others, begin with a new learner.
 
     Memory is bounded, whatever comes in. Not shared between threads.
     """

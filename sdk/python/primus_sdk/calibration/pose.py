@@ -40,7 +40,7 @@ TOLERANCE = 0.12
 NO_GRAVITY = 0.6
 """Below it, m/s^2, there is no gravity in the data."""
 MOST_TILT = 30.0
-"""Degrees from REFERENCE_GRAVITY; most of ClassyGlass's sensors lie within."""
+"""Degrees from the axis that points up most; most of ClassyGlass's sensors lie within of +-y."""
 MOST_BIAS = 0.25
 """rad/s, of a gyroscope at rest; cheap ones reach 5 deg/s, the poorest 14."""
 
@@ -142,7 +142,7 @@ def check_pose(
             )
         ]
     else:
-        found = _unit(size, factor)
+        found = _unit(size, factor, sensors)
         if size >= NO_GRAVITY:
             found += _axes(unit, sensors)
         if rotation is not None:
@@ -198,8 +198,8 @@ def _in_degrees(spread: float, rotation: Array) -> bool:
     return _spread(rotation) > 0.03 + 2 * spread
 
 
-def _unit(size: float, factor: float | None) -> Found:
-    """What gravity's size says."""
+def _unit(size: float, factor: float | None, sensors: Sensors) -> Found:
+    """What gravity's size says; a unit that was declared already explains nothing."""
     g, changes = STANDARD_GRAVITY, dict[str, Any]()
     code: Code
     if size < NO_GRAVITY:
@@ -209,7 +209,7 @@ def _unit(size: float, factor: float | None) -> Found:
             "is acceleration without gravity (iOS userAcceleration, Android TYPE_LINEAR_ACCELERATION): push the "
             "device's gravity along with it (gravity=...), or take the sensor that includes it",
         )
-    elif factor is None:
+    elif factor is None or (factor != 1 and sensors.accelerometer_unit == ("g" if factor > 1 else "m/s^2")):
         code, message = (
             "size",
             f"gravity reads {size:.3g} m/s^2 where {g:.1f} were expected, and neither g nor m/s^2 explains it: check "

@@ -158,7 +158,7 @@ def show(head: Path | None, store: Path | None, as_json: bool) -> None:
 @click.option("--to", type=click.IntRange(1), help="A version that `show` lists. [default: the one before]")
 @_JSON
 def roll_back(store: Path, to: int | None, as_json: bool) -> None:
-    """Make an older head the current one; nothing is deleted."""
+    """Make an older head the current one; no whole head is deleted."""
     heads = HeadStore(store)
     version = heads.roll_back(to)
     head = heads.load(version)

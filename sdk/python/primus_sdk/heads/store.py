@@ -48,8 +48,8 @@ class StoredHead:
 class HeadStore:
     """The heads in a folder; several processes and threads may use it at once.
 
-    Each save gets the next version number, counted from 1. Of the versions the newest `keep` stay, and always the
-    current one; those that were rolled back from go first.
+    Each save gets the next version number, counted from 1. `keep` versions stay: the current one always, those that
+    were rolled back from go first, then those that were current the longest ago.
     """
 
     def __init__(self, folder: str | os.PathLike[str], keep: int = KEEP) -> None:
@@ -107,6 +107,7 @@ class HeadStore:
         """
         for _ in range(_TRIES):
             index = self._index()
+            index.find(None)
             versions = [self._stored(entry, index) for entry in index.entries]
             if self._index() == index:
                 return versions
@@ -116,8 +117,8 @@ class HeadStore:
     def roll_back(self, to: int | None = None) -> int:
         """Make an older head the current one: version `to`, or the newest whole one of those current before.
 
-        Returns the version. Nothing is deleted: `roll_back(to=...)` goes forward again as well. Where the index is
-        damaged, it is made anew from the heads that are there, and the newest whole one becomes the current.
+        Returns the version. No whole head is deleted: `roll_back(to=...)` goes forward again as well. Where the index
+        is damaged, it is made anew from the heads that are there, and the newest whole one becomes the current.
 
         Raises:
             HeadError: there is nothing to roll back to, or that version is damaged too.

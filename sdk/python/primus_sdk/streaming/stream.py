@@ -33,10 +33,11 @@ class Stream:
     Each window is embedded alone, so that recognitions are the same bit for bit however the samples are cut into
     pushes. What smoothing, rejection and the rest gate do is told in `primus_sdk.streaming.recognition`.
 
-    Every push and `flush` raises StreamError as `WindowStream` does, ClosedError once the recogniser or the stream was
-    closed, and where a window is complete: WindowError where its values are not in m/s^2 with gravity and rad/s, and
-    HeadError where the head now in use was fitted with another mount than the stream was made with. After the latter
-    two that one window is passed over; whatever else the push completed comes with the next push or `flush`.
+    Every push raises StreamError as `WindowStream` does, and ClosedError once the recogniser or the stream was closed
+    (`flush` only where a window waits that nobody can recognise any more). Where a window is complete, it raises
+    WindowError if its values are not in m/s^2 with gravity and rad/s, and HeadError if the head now in use was fitted
+    with another mount than the stream was made with: that one window is passed over, and whatever else the push
+    completed comes with the next push or `flush`.
 
     A stream may be used from several threads, as accelerometer and gyroscope callbacks may be: one waits while the
     other's window is recognised. Which push a window comes out of depends on who was first, the windows do not. `Live`
@@ -88,7 +89,10 @@ class Stream:
 
     @property
     def newest_ns(self) -> int | None:
-        """The newest timestamp that the stream accepted; None before the first, and after `flush`."""
+        """The latest time of a finite sample of either sensor, since its clock was last set back.
+
+        None before the first, and after `flush`.
+        """
         with self._lock:
             return self._windows.newest_ns
 

@@ -8,8 +8,10 @@ they are cut into pushes; so samples wait until a window can be due, and are the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from primus_sdk.errors import StreamError
@@ -79,7 +81,7 @@ class WindowStream:
 
     @property
     def newest_ns(self) -> int | None:
-        """The newest time that either sensor delivered; None before the first sample."""
+        """The latest time of a finite sample of either sensor, since its clock was last set back; None before any."""
         return max((intake.newest for intake in self._intakes if intake.newest is not None), default=None)
 
     def push_accelerometer(
@@ -150,7 +152,8 @@ class WindowStream:
         if not (type(x) is float and type(y) is float and type(z) is float):
             return False
         self._intakes[side].add_one(time, (x, y, z))
-        self._note(side, time, time, None)
+        if isfinite(x + y + z):
+            self._note(side, time, time, None)
         return True
 
     def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
@@ -161,9 +164,19 @@ class WindowStream:
             part = times[start : start + _TOGETHER]
             for side, samples in enumerate((accelerometer, gyroscope)):
                 if samples is not None:
-                    self._intakes[side].add(part, samples[start : start + _TOGETHER])
-                    step = int(part[-1] - part[-2]) if len(part) > 1 else None
-                    self._note(side, int(part.min()), int(part.max()), step)
+                    values = samples[start : start + _TOGETHER]
+                    self._intakes[side].add(part, values)
+                    finite = np.isfinite(values).all(axis=1)
+                    self._note_all(side, part if finite.all() else part[finite])
+
+    def _note_all(self, side: int, times: Ints) -> None:
+        """As `_note`, for a push of several; split where the clock is set back within it."""
+        while len(times):
+            back = np.maximum.accumulate(times) - times > self._reset
+            count = int(back.argmax()) if back.any() else len(times)
+            part, times = times[:count], times[count:]
+            step = int(part[-1] - part[-2]) if count > 1 else None
+            self._note(side, int(part.min()), int(part.max()), step)
 
     def _note(self, side: int, oldest: int, newest: int, step: int | None) -> None:
         """Know how far a sensor's points may now be complete: to the next sample to be expected, at the most."""
