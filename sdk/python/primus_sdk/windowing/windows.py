@@ -153,7 +153,7 @@ class WindowStream:
             return False
         self._intakes[side].add_one(time, (x, y, z))
         if isfinite(x + y + z):
-            self._note(side, time, time, None)
+            self._note(side, time, time)
         return True
 
     def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
@@ -176,13 +176,14 @@ class WindowStream:
             count = int(back.argmax()) if back.any() else len(times)
             part, times = times[:count], times[count:]
             step = int(part[-1] - part[-2]) if count > 1 else None
-            self._note(side, int(part.min()), int(part.max()), step)
+            silent = count > 1 and int(np.diff(part).max()) > self._reset
+            self._note(side, int(part.min()), int(part.max()), step, silent)
 
-    def _note(self, side: int, oldest: int, newest: int, step: int | None) -> None:
+    def _note(self, side: int, oldest: int, newest: int, step: int | None = None, silent: bool = False) -> None:
         """Know how far a sensor's points may now be complete: to the next sample to be expected, at the most."""
         intake, resampler = self._intakes[side], self._resamplers[side]
         before = intake.newest
-        if before is None or before - oldest > self._reset or newest - before > self._reset:
+        if before is None or silent or abs(oldest - before) > self._reset:
             # What becomes of it only the work itself can tell.
             intake.newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
             return
