@@ -166,11 +166,15 @@ class WindowStream:
                 if samples is not None:
                     values = samples[start : start + _TOGETHER]
                     self._intakes[side].add(part, values)
-                    finite = np.isfinite(values).all(axis=1)
-                    self._note_all(side, part if finite.all() else part[finite])
+                    finite = np.isfinite(values)
+                    self._note_all(side, part if finite.all() else part[finite.all(axis=1)])
 
     def _note_all(self, side: int, times: Ints) -> None:
         """As `_note`, for a push of several; split where the clock is set back within it."""
+        apart = np.diff(times)
+        if len(apart) and apart.min() >= 0:  # as good as always
+            self._note(side, int(times[0]), int(times[-1]), int(apart[-1]), bool(apart.max() > self._reset))
+            return
         while len(times):
             back = np.maximum.accumulate(times) - times > self._reset
             count = int(back.argmax()) if back.any() else len(times)
