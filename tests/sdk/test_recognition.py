@@ -180,6 +180,14 @@ def test_a_held_embedding_cannot_be_written_to() -> None:
         first.embedding[0] = 1
 
 
+@pytest.mark.parametrize("smoothing", [1, 3])
+def test_a_held_windows_probabilities_cannot_be_written_to(smoothing) -> None:
+    sequence = SequenceRecogniser(Fake(HEADS[0]), Rules(smoothing=smoothing, rest_gate=True), None)
+    first = sequence.one(window(Step(True, False, False, None, 1), 0))
+    with pytest.raises(ValueError, match="read-only"):
+        first.prediction.values[0] = 1
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -21,7 +21,8 @@ class Prediction:
         likeliest: the likeliest label, rejected or not.
         probability: its own, 0 to 1.
         labels: the K labels of the head, in its order.
-        values: float64 (K,), the probability of each; in a stream with smoothing the smoothed one.
+        values: float64 (K,), the probability of each; in a stream with smoothing the smoothed one. Not to be written
+            to: those of a window at rest may stand for later ones.
         embedding: float32 (512,), of this window alone.
     """
 
@@ -46,7 +47,8 @@ def predict(head: Head, embedding: NDArray[np.float32], reject_below: float = 0.
 def from_values(
     labels: tuple[str, ...], values: NDArray[np.float64], embedding: NDArray[np.float32], reject_below: float
 ) -> Prediction:
-    """The prediction that the probabilities `(K,)` make: of equal ones the first label's."""
+    """The prediction that the probabilities `(K,)` make, which it keeps: of equal ones the first label's."""
+    values.flags.writeable = False
     best = int(values.argmax())
     label, probability = labels[best], float(values[best])
     return Prediction(None if probability < reject_below else label, label, probability, labels, values, embedding)

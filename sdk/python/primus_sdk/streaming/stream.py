@@ -177,18 +177,17 @@ class Stream:
     def _all(self, cut: Callable[[], list[Window]], *, ending: bool = False) -> list[Recognition]:
         with self._lock:
             self._recognise(cut, ending)
-            if not self._done:
-                return []
-            done = list(self._done)
-            self._done.clear()
-            return done
+            return list(self._kept()) if self._done else []
 
     def _keep(self, cut: Callable[[], list[Window]], *, ending: bool = False) -> None:
         with self._lock:
             self._recognise(cut, ending)
 
     def _kept(self) -> Iterator[Recognition]:
-        """What is done, each taken out only when it is asked for: the rest stays for later."""
+        """What is done, each taken out only when it is asked for: the rest stays for later.
+
+        Needs no lock: whatever thread takes a recognition out, no other one gets it.
+        """
         while True:
             try:
                 recognition = self._done.popleft()
