@@ -226,3 +226,17 @@ def test_a_unit_that_was_declared_already_is_not_suggested_again(declared: Senso
     pose = check_pose(acceleration * (size / 9.7), rotation, sensors=declared)
     assert codes(pose) == ["size"]
     assert pose.suggested == declared
+
+
+@pytest.mark.parametrize("hz", [0.3, 0.4, 1.0])
+@pytest.mark.parametrize("rate", [50, 200])
+def test_a_turn_about_the_vertical_is_movement_and_changes_no_unit(hz: float, rate: int) -> None:
+    rng = np.random.default_rng(0)
+    time = np.arange(2 * rate) / rate
+    acceleration = rng.normal(0, 0.05, (3, len(time))) + np.array([[0], [9.8], [0]])
+    rotation = rng.normal(0, 0.005, (3, len(time)))
+    rotation[1] += np.radians(10) * 2 * np.pi * hz * np.cos(2 * np.pi * hz * time)
+    pose = check_pose(acceleration, rotation, rate_hz=rate)
+    assert codes(pose) == ["moving"]
+    assert pose.suggested == Sensors()
+    assert "gyroscope_unit='deg/s'" in pose.findings[0].message

@@ -2,7 +2,8 @@
 
 A developer puts the glasses on, looks ahead, holds still for a second or more, and reads what is wrong. Gravity's size
 tells the accelerometer's unit, its direction the sign convention and the mount; the gyroscope at rest tells its own
-unit. What it cannot tell: yaw (which way is forward), and rad/s that were declared deg/s, as both are near 0 at rest.
+unit. What it cannot tell: yaw (which way is forward); rad/s that were declared deg/s, as both are near 0 at rest; and
+deg/s that were declared rad/s, of a gyroscope so quiet that its deg/s are as small as a worn one's rad/s.
 """
 
 from __future__ import annotations
@@ -39,6 +40,11 @@ TOLERANCE = 0.12
 """Of gravity's size: cheap accelerometers are off by some percent, ClassyGlass's by up to 6."""
 NO_GRAVITY = 0.6
 """Below it, m/s^2, there is no gravity in the data."""
+SMOOTH_TURN = 0.015
+"""Half the mean squared change over 20 ms, beside the variance: a head that turns at up to 1.3 Hz stays below.
+
+Of ClassyGlass's calm seconds, a worn sensor's noise and tremor, 5 % do.
+"""
 MOST_TILT = 30.0
 """Degrees from the axis that points up most; most of ClassyGlass's sensors lie within of +-y."""
 MOST_BIAS = 0.25
@@ -132,15 +138,8 @@ def check_pose(
                 "short", f"these are {seconds:.2f} s of samples; hold still for {LEAST_S:.0f} s or more and try again"
             )
         ]
-    elif _moves(spread, rotation):
-        turning = "" if rotation is None else f", rotation by {_spread(rotation):.2f} rad/s"
-        findings = [
-            Finding(
-                "moving",
-                f"the head or the glasses moved: acceleration varies by {spread:.2f} m/s^2{turning}, where at "
-                f"most {REST_ACCELERATION} m/s^2 and {REST_ROTATION} rad/s are rest; hold still and try again",
-            )
-        ]
+    elif _moves(spread, rotation, seconds):
+        findings = [Finding("moving", _movement(spread, rotation))]
     else:
         found = _unit(size, factor, sensors)
         if size >= NO_GRAVITY:
@@ -182,11 +181,34 @@ def _factor(size: float) -> float | None:
     return None
 
 
-def _moves(spread: float, rotation: Array | None) -> bool:
-    """Whether this is no rest; a gyroscope that turns while gravity stays put is another matter."""
+def _moves(spread: float, rotation: Array | None, seconds: float) -> bool:
+    """Whether this is no rest; a gyroscope that is restless while gravity stays put is another matter."""
     if spread > REST_ACCELERATION:
         return True
-    return rotation is not None and _spread(rotation) > REST_ROTATION and not _in_degrees(spread, rotation)
+    if rotation is None or _spread(rotation) <= REST_ROTATION:
+        return False
+    # A turn about the vertical leaves gravity where it is, too. But it is smooth, and a sensor at rest is not.
+    return not _in_degrees(spread, rotation) or _turns(rotation, seconds)
+
+
+def _turns(rotation: Array, seconds: float) -> bool:
+    """Whether this is one smooth movement, whatever its unit."""
+    apart = max(1, round(0.02 * rotation.shape[1] / seconds))
+    if rotation.shape[1] <= apart:
+        return False
+    change = ((rotation[:, apart:] - rotation[:, :-apart]) ** 2).sum(axis=0).mean()
+    return bool(change <= 2 * SMOOTH_TURN * rotation.var(axis=1).sum())
+
+
+def _movement(spread: float, rotation: Array | None) -> str:
+    turning = "" if rotation is None else f", rotation by {_spread(rotation):.2f} rad/s"
+    text = (
+        f"the head or the glasses moved: acceleration varies by {spread:.2f} m/s^2{turning}, where at most "
+        f"{REST_ACCELERATION} m/s^2 and {REST_ROTATION} rad/s are rest; hold still and try again"
+    )
+    if rotation is not None and spread <= REST_ACCELERATION and _in_degrees(spread, rotation):
+        text += ". If it stays so on a head that holds still, these are deg/s: Sensors(gyroscope_unit='deg/s')"
+    return text
 
 
 def _in_degrees(spread: float, rotation: Array) -> bool:
