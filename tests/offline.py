@@ -64,6 +64,7 @@ class Dropped:
     late: int = 0
     invalid: int = 0
     unpaired: int = 0
+    short: int = 0
 
 
 @dataclass
@@ -84,6 +85,7 @@ def windows(parts: list[tuple[Any, Any]], options: Options) -> Result:
         for side, pushed in enumerate(part):
             arrived = samples(side, pushed, options, result.dropped)
             segments = ordered(arrived, options, result.dropped)
+            result.dropped.short += sum(len(segment.samples) == 1 for segment in segments)
             points.append([point for segment in segments for point in grid(segment)])
         cut(pairs(points[0], points[1], result.dropped), options, result)
     return result
@@ -160,9 +162,9 @@ def period(steps: list[int]) -> int:
     short = [step for step in steps if step <= LONGEST]
     if not short:
         return 50 * MS
-    half = MS // 2
-    rounded = (sum(short) * 2 + len(short) * half) // (2 * len(short) * half) * half
-    return min(max(rounded, half), 50 * MS)
+    mean, half = sum(short) // len(short), MS // 2
+    to = half if mean < 20 * MS else 20_000
+    return min(max((mean + to // 2) // to * to, half), 50 * MS)
 
 
 def grid(segment: Segment) -> list[Point]:
@@ -191,17 +193,18 @@ def grid(segment: Segment) -> list[Point]:
         while reached <= g + REACH and last < len(filled) - 1:
             last += 1
             reached = max(reached, filled[last].t + filled[last].p)
-        points.append(Point(segment.epoch, g, value(g, t, v, first, last, filled[last].p), segment))
+        paces = [sample.p for sample in filled[first : last + 1]]
+        points.append(Point(segment.epoch, g, value(g, t, v, first, last, paces), segment))
     return points
 
 
-def value(g: int, t: np.ndarray, v: np.ndarray, first: int, last: int, p: int) -> np.ndarray:
-    """The weighted mean of the samples `first` to `last` of a segment at g; p is that of the last."""
-    wide = max(p, 20 * MS)
+def value(g: int, t: np.ndarray, v: np.ndarray, first: int, last: int, paces: list[int]) -> np.ndarray:
+    """The weighted mean of the samples `first` to `last` of a segment at g; `paces` are these samples' p."""
+    wide = max(*paces, 20 * MS)
     b = min(6.25, 10 - wide / (8 * MS))
     used = t[first : last + 1]
-    before = np.diff(used, prepend=t[first - 1] if first else used[0] - p)
-    after = np.diff(used, append=used[-1] + p)
+    before = np.diff(used, prepend=t[first - 1] if first else used[0] - paces[0])
+    after = np.diff(used, append=used[-1] + paces[-1])
     away = (used - g).astype(np.float64)
     kaiser = i0(b * np.sqrt(np.maximum(1 - (away / REACH) ** 2, 0))) / i0(b) * (abs(away) <= REACH)
     weights = (before + after) / 2 * np.sinc(away / wide) * kaiser
@@ -244,6 +247,7 @@ def pairs(ours: list[Point], theirs: list[Point], dropped: Dropped) -> list[list
 def cut(runs: list[list[tuple[Point, Point]]], options: Options, result: Result) -> None:
     hop = round(options.hop_s / 0.02)
     for run in runs:
+        result.dropped.short += len(run) if len(run) < 250 else 0
         for start in range(0, len(run) - 249, hop):
             part = run[start : start + 250]
             imu = np.array([np.r_[a.v, b.v] for a, b in part]).T.astype(np.float32)

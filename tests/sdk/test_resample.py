@@ -6,8 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import signal
 
+from primus_sdk.windowing import grid, resample
 from primus_sdk.windowing.grid import Points
 from primus_sdk.windowing.kernel import GRID_NS
 from primus_sdk.windowing.ordering import Taken, joined
@@ -116,3 +119,53 @@ def test_a_shift_of_the_clock_by_whole_grid_steps_changes_no_bit() -> None:
     early, late = resampled(times, values), resampled(times + 10**11 * GRID_NS, values)
     assert early.values.tobytes() == late.values.tobytes()
     assert (late.number - early.number == 10**11).all()
+
+
+@pytest.mark.parametrize("rate", [20, 22.2, 27.3, 33.3, 45, 47.3, 49, 50, 57.3])
+def test_the_cutoff_is_half_of_a_slow_sensors_own_rate(rate: float) -> None:
+    times = steady(rate, 123_456_789)
+    values = np.random.default_rng(0).normal(0, 3, (len(times), 3))
+    points = resampled(times, values)
+    inside = inner(points)
+    period = max(1e9 / rate, GRID_NS)
+    apart = (times - points.number[inside, None] * GRID_NS).astype(np.float64)
+    taper = np.i0(min(6.25, 10 - period / 8e6) * np.sqrt(np.maximum(0, 1 - (apart / 1e8) ** 2)))
+    weights = np.sinc(apart / period) * taper * (np.abs(apart) <= 1e8)
+    expected = weights @ values / weights.sum(axis=1, keepdims=True)
+    assert rms(points.values[inside] - expected) <= 1e-3 * rms(expected)
+
+
+def gains(times: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """How much larger than the largest sample each point can be: the sum of its weights' sizes over their sum."""
+    found = []
+
+    def spy(segment: grid.Segment, start: int, stop: int, epoch: int) -> Points:
+        at = np.arange(start, stop, dtype=np.int64) * GRID_NS
+        reach = np.maximum.accumulate(segment.times + segment.period)
+        weights = grid._weights(segment, at, *grid._taps(segment, reach, at))[1]
+        found.append(np.abs(weights).sum(axis=0) / np.abs(weights.sum(axis=0)))
+        return grid.grid_points(segment, start, stop, epoch)
+
+    monkeypatch.setattr(resample, "grid_points", spy)
+    resampled(times, np.zeros((len(times), 3)))
+    return np.concatenate(found)
+
+
+PACES = st.sampled_from([0.15, 1, 2, 5, 10, 20, 25, 26, 38, 49, 60, 62, 63, 80, 99, 101, 400])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    paces=st.lists(st.tuples(PACES, PACES, st.integers(1, 130)), min_size=1, max_size=8),
+    seed=st.integers(0, 1 << 20),
+)
+def test_no_point_is_much_larger_than_the_samples_whatever_the_clock_does(paces, seed, monkeypatch) -> None:
+    random = np.random.default_rng(seed)
+    steps = [random.uniform(low, high, count) for low, high, count in ((min(a, b), max(a, b), n) for a, b, n in paces)]
+    times = (np.cumsum(np.concatenate([[7.0, 20.0], *steps])) * 1e6).astype(np.int64)
+    assert gains(times, monkeypatch).max() < 4
+
+
+def test_a_burst_from_a_slow_sensor_makes_no_wild_points(monkeypatch) -> None:
+    times = np.cumsum([38] * 160 + [1] * 63 + [38] * 200).astype(np.int64) * 1_000_000
+    assert gains(times, monkeypatch).max() < 4

@@ -235,3 +235,22 @@ def test_any_timestamps_give_windows_or_a_typed_error(times, steps) -> None:
         except PrimusError:
             continue
         assert all(np.isfinite(w.imu).all() for w in windows + stream.flush())
+
+
+def test_what_is_too_short_for_a_window_is_counted() -> None:
+    times, values = samples(100, 10)
+    rows = np.hstack([values, values])
+    stream = WindowStream()
+    stream.push(times[:300], rows[:300])  # 3 s, and two seconds of silence
+    stream.push(times[300:] + 2_000 * MS, rows[300:])
+    assert stream.dropped.short == 150
+    stream.push(np.array([times[-1] + 60_000 * MS, times[-1] + 90_000 * MS]), rows[:2])
+    assert len(stream.flush()) == 0
+    assert stream.dropped.short == 150 + 4
+
+
+def test_samples_that_are_all_alone_are_counted() -> None:
+    stream = WindowStream()
+    stream.push(START + np.arange(1000) * 2_000 * MS, np.zeros((1000, 6)))
+    assert stream.flush() == []
+    assert stream.dropped.short == 2000

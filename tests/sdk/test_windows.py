@@ -177,3 +177,30 @@ def test_the_newest_time_is_that_of_finite_samples_by_the_clock_as_it_is_now() -
     assert whole.newest_ns == single.newest_ns == START - 8_980 * MS
     whole.push_accelerometer(START + np.array([0, -9_000] * 3000) * MS, np.zeros((6000, 3)))
     assert whole.newest_ns == START - 9_000 * MS
+
+
+def come_with(stream: WindowStream, times: np.ndarray, rows: np.ndarray, count: int) -> dict[int, int]:
+    """With which sample each window comes that starts at this time, where so many samples are pushed at once."""
+    found = {}
+    for start in range(0, len(times), count):
+        part = slice(start, start + count)
+        for window in stream.push(times[part], rows[part]):
+            found[window.start_ns] = min(start + count, len(times)) - 1
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    pace=st.sampled_from([5, 10, 20, 25, 33, 40]),
+    share=st.floats(0, 0.6),
+    count=st.integers(2, 5),
+    seed=st.integers(0, 1 << 20),
+)
+def test_a_window_comes_with_the_push_that_brings_its_last_sample(pace, share, count, seed) -> None:
+    random = np.random.default_rng(seed)
+    steps = np.where(random.random(700) < share, random.choice([1, 2, 5, 9]), pace)
+    times = START + np.cumsum(steps) * MS
+    rows = random.normal(0, 1, (700, 6)) + np.array([0, 9.8, 0, 0, 0, 0])
+    alone = come_with(WindowStream(0.1), times, rows, 1)
+    together = come_with(WindowStream(0.1), times, rows, count)
+    assert together == {start: min(last // count * count + count, 700) - 1 for start, last in alone.items()}

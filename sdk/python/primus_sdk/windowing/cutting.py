@@ -38,7 +38,11 @@ class Window:
 
 
 class Cutter:
-    """Cuts the points of each run into windows a hop apart."""
+    """Cuts the points of each run into windows a hop apart.
+
+    Attributes:
+        short: points of runs that were over before they had a window.
+    """
 
     def __init__(self, hop: int, fill_ns: int) -> None:
         """`hop` in grid points; gaps of up to `fill_ns` count as measured."""
@@ -46,6 +50,8 @@ class Cutter:
         self._held: Pairs | None = None  # of the current run, from the next window's start on
         self._next_start: int | None = None  # grid point of the next window, in the current run
         self._run = self._run_of_last_window = 0
+        self._windowless = True  # the current run, so far
+        self.short = 0
 
     @property
     def next_end_ns(self) -> int | None:
@@ -64,18 +70,25 @@ class Cutter:
                 windows += self._extend(columns(table, slice(start, end)))
         return windows
 
+    def finish(self) -> None:
+        """Know that the current run is over."""
+        if self._windowless and self._held is not None:
+            self.short += len(self._held.number)
+        self._next_start, self._held = None, None
+
     def _extend(self, part: Pairs) -> list[Window]:
         """Add points of one run."""
         run = int(part.run[0])
         if run != self._run or self._next_start is None:
-            self._run, self._next_start, self._held = run, int(part.number[0]), None
+            self.finish()
+            self._run, self._next_start, self._windowless = run, int(part.number[0]), True
         held = part if self._held is None else joined([self._held, part])
         begin, points = self._next_start - int(held.number[0]), len(held.number)
         windows: list[Window] = []
         if begin + WINDOW_SAMPLES <= points:
             starts = np.arange(begin, points - WINDOW_SAMPLES + 1, self._hop)
             windows = _windows(held, starts, self._fill_ns, run != self._run_of_last_window)
-            self._run_of_last_window = run
+            self._run_of_last_window, self._windowless = run, False
             begin += len(starts) * self._hop
             self._next_start += len(starts) * self._hop
         self._held = columns(held, slice(begin, None)) if begin < points else None

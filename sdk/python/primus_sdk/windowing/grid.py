@@ -88,7 +88,9 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     inside = tap <= last
     np.minimum(tap, last, out=tap)
     distance = np.abs(segment.times[tap] - time)
-    weight = kernel(distance, segment.period[last])
+    # The slowest pace in reach: its longest steps, too, must lie well within the kernel's main lobe. With a quicker one
+    # the weights could all but cancel out, and a sum near zero be divided by.
+    weight = kernel(distance, segment.period[tap].max(axis=0))
     # A sample stands for the time to the middle of its neighbours; the one after the last is not waited for.
     stands = (segment.step + np.append(segment.step[1:], 0))[tap]
     end, point = last - first, np.arange(len(time))

@@ -41,7 +41,7 @@ def kernel(distance: Ints, period: Ints) -> Floats:
     return weight
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # 200 KB each; one serves all sensors of 50 Hz and more
 def _table(period_ns: int) -> tuple[Floats, Floats]:
     """The kernel every 2^14 ns, and its slopes, with the cutoff at half of 1 / period; zero beyond its reach."""
     distance = np.arange((HALF_WIDTH_NS >> _TABLE_SHIFT) + 2) << _TABLE_SHIFT

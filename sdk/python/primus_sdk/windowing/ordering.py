@@ -59,6 +59,11 @@ class Orderer:
         self._held: Taken | None = None
         self._last_out = _NEVER
 
+    @property
+    def held(self) -> int:
+        """How many samples are held back."""
+        return 0 if self._held is None else len(self._held.times)
+
     def push(self, samples: Taken) -> list[Taken]:
         """Take samples (at least one) as they came, and return what goes out.
 

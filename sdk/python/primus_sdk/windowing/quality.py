@@ -45,19 +45,22 @@ class Quality:
 
 @dataclass(frozen=True)
 class Dropped:
-    """What of the samples so far no window will show.
+    """What was lost of the samples so far.
 
     Attributes:
         repeated: samples within 0.1 ms of another.
         late: samples older than the newest by more than the reorder window, and by no more than the reset.
         invalid: samples that are NaN, infinite, or larger than any sensor measures.
         unpaired: grid points (20 ms) at which only one sensor delivered.
+        short: grid points of runs that were over before they had a window, and samples with none of their sensor within
+            a reset, which give no points.
     """
 
     repeated: int = 0
     late: int = 0
     invalid: int = 0
     unpaired: int = 0
+    short: int = 0
 
 
 @dataclass(frozen=True)

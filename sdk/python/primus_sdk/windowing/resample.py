@@ -33,7 +33,8 @@ in microseconds, and the sum of their squares."""
 _BLOCK = 16_384  # samples at a time: bounds the working memory
 _FIRST_RATE, _RATE = 32, 64  # spacings that the first estimate of the rate, and each later one, is made from
 _FILL_NS = 10_000_000
-_PERIOD_STEP_NS = 500_000
+_PERIOD_STEP_NS = 500_000  # what a period is rounded to
+_SLOW_PERIOD_STEP_NS = 20_000  # below 50 Hz, where the cutoff follows it
 
 
 class SensorResampler:
@@ -42,10 +43,11 @@ class SensorResampler:
     Attributes:
         restarts: steps back of the clock by more than the policy's reset, since the run began.
         period: the sampling period, nanoseconds, as known now; 0 while it is not.
+        alone: samples that were a segment of their own, from which no point can be made.
     """
 
     def __init__(self, policy: FaultPolicy = FaultPolicy()) -> None:
-        self.restarts = self.period = 0
+        self.restarts = self.period = self.alone = 0
         self._reset = round(policy.reset_s * 1e9)
         self._orderer = Orderer(round(policy.reorder_s * 1e9), self._reset)
         self._tally = np.zeros((TALLIES, 1), np.int64)
@@ -66,6 +68,12 @@ class SensorResampler:
     def next_number(self) -> int | None:
         """The grid point to come next, where a segment has begun."""
         return self._next if self._count else None
+
+    def longest_period(self, waiting: int) -> int:
+        """The longest period that samples may have of which so many wait to be pushed, nanoseconds."""
+        until_renewed = _RATE + _FIRST_RATE * self._unrenewed - len(self._spacings)
+        known = self.period and waiting + self._orderer.held < until_renewed
+        return self.period if known else LONGEST_PERIOD_NS
 
     def push(self, samples: Taken) -> Points | None:
         """Take samples as they come, and return the grid points that they complete."""
@@ -125,8 +133,12 @@ class SensorResampler:
         self._process(samples, done)
 
     def _close(self, done: list[Points]) -> None:
-        if self.period == 0 and sum(len(waiting.times) for waiting in self._waiting) > 1:
-            self._process(joined(self._waiting), done)
+        if self.period == 0 and self._waiting:
+            waiting = joined(self._waiting)
+            if len(waiting.times) > 1:
+                self._process(waiting, done)
+            else:
+                self.alone += 1
         if self._count:
             self._emit(int(self._segment.times[-1]) // GRID_NS, done)
         self._start_segment()
@@ -227,10 +239,11 @@ def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segme
 
 
 def _periods_of(spacings: Ints) -> Ints:
-    """Each row's mean, gaps aside, in half milliseconds (a cutoff that wavers with the jitter helps nobody)."""
+    """Each row's mean, gaps aside, rounded: to where the cutoff is right, and the same kernel serves for long."""
     steady = spacings <= HALF_WIDTH_NS
     count = np.count_nonzero(steady, axis=1)
     total = np.where(steady, spacings, 0).sum(axis=1)
     mean = np.where(count > 0, total // np.maximum(count, 1), LONGEST_PERIOD_NS)
-    steps = (mean + _PERIOD_STEP_NS // 2) // _PERIOD_STEP_NS
-    return np.asarray(np.minimum(np.maximum(steps, 1) * _PERIOD_STEP_NS, LONGEST_PERIOD_NS), np.int64)
+    step = np.where(mean < GRID_NS, _PERIOD_STEP_NS, _SLOW_PERIOD_STEP_NS)
+    steps = (mean + step // 2) // step
+    return np.asarray(np.minimum(np.maximum(steps, 1) * step, LONGEST_PERIOD_NS), np.int64)

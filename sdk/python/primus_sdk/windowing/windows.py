@@ -77,6 +77,7 @@ class WindowStream:
             accelerometer.late + gyroscope.late,
             self._intakes[0].invalid + self._intakes[1].invalid,
             self._pairer.unpaired,
+            self._cutter.short + accelerometer.alone + gyroscope.alone,
         )
 
     @property
@@ -138,6 +139,7 @@ class WindowStream:
         self._ready = []
         accelerometer, gyroscope = (resampler.finish() for resampler in self._resamplers)
         windows += self._cutter.cut(self._pairer.push(accelerometer, gyroscope))
+        self._cutter.finish()
         self._pairer.forget()
         for intake in self._intakes:
             intake.newest = None
@@ -152,8 +154,12 @@ class WindowStream:
         if not (type(x) is float and type(y) is float and type(z) is float):
             return False
         self._intakes[side].add_one(time, (x, y, z))
-        if isfinite(x + y + z):
-            self._note(side, time, time)
+        if isfinite(x) and isfinite(y) and isfinite(z):
+            before = self._intakes[side].newest
+            if before is None or abs(time - before) > self._reset:
+                self._begin(side, time)
+            elif time > before:
+                self._note(side, time, time if time - before > 2 * self._reorder else before - self._reorder)
         return True
 
     def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
@@ -170,35 +176,36 @@ class WindowStream:
                     self._note_all(side, part if finite.all() else part[finite.all(axis=1)])
 
     def _note_all(self, side: int, times: Ints) -> None:
-        """As `_note`, for a push of several; split where the clock is set back within it."""
-        apart = np.diff(times)
-        if len(apart) and apart.min() >= 0:  # as good as always
-            self._note(side, int(times[0]), int(times[-1]), int(apart[-1]), bool(apart.max() > self._reset))
-            return
+        """As `_note`, for a push of several."""
+        before = self._intakes[side].newest
         while len(times):
-            back = np.maximum.accumulate(times) - times > self._reset
-            count = int(back.argmax()) if back.any() else len(times)
-            part, times = times[:count], times[count:]
-            step = int(part[-1] - part[-2]) if count > 1 else None
-            silent = count > 1 and int(np.diff(part).max()) > self._reset
-            self._note(side, int(part.min()), int(part.max()), step, silent)
+            reached = np.maximum.accumulate(times if before is None else np.concatenate([[before], times]))
+            older = reached[-len(times) :] - times > self._reset
+            count = int(older.argmax()) if older.any() else len(times)  # up to where the clock is set back
+            reached = reached[: len(reached) - len(times) + count]
+            moved = np.diff(reached)
+            if before is None or (moved > self._reset).any():
+                self._begin(side, int(reached[-1]))
+            elif len(moved) and moved.any():
+                far = moved > 2 * self._reorder
+                out = int(reached[1:][far][-1]) if far.any() else before - self._reorder
+                self._note(side, int(reached[-1]), out)
+            times, before = times[count:], None
 
-    def _note(self, side: int, oldest: int, newest: int, step: int | None = None, silent: bool = False) -> None:
-        """Know how far a sensor's points may now be complete: to the next sample to be expected, at the most."""
+    def _begin(self, side: int, newest: int) -> None:
+        """Know the newest sample of a sensor whose clock begins, or was silent or set back."""
+        # What becomes of it only the work itself can tell.
+        self._intakes[side].newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
+
+    def _note(self, side: int, newest: int, out: int) -> None:
+        """Know how far a sensor's points may now be complete: a period beyond the samples that are put in order.
+
+        newest: a later time than before. out: the last one that was put in order at once, coming after a long step.
+        """
         intake, resampler = self._intakes[side], self._resamplers[side]
-        before = intake.newest
-        if before is None or silent or abs(oldest - before) > self._reset:
-            # What becomes of it only the work itself can tell.
-            intake.newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
-            return
-        moved = newest - before
-        if moved <= 0:
-            return
         intake.newest = newest
-        step = moved if step is None else max(step, 0)
-        held = 0 if step > 2 * self._reorder else self._reorder
-        expected = newest - held + max(resampler.period or LONGEST_PERIOD_NS, step)
-        self._reach[side] = max(self._reach[side], expected)
+        complete = max(newest - self._reorder, out) + resampler.longest_period(intake.waiting)
+        self._reach[side] = max(self._reach[side], complete)
 
     def _windows(self) -> list[Window]:
         """The windows that are complete."""
