@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.calibration.admission import poor
-from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._cli import echo, need
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
@@ -55,7 +55,7 @@ def read(dataset: str, data: str | None, quiet: bool) -> list[Recording]:
     report = Report()
     found = folder.read(data, report) if dataset == "folder" else list(classyglass.read(data, report))
     if report.skipped or (report.notes and not quiet):
-        click.echo(report, err=True)
+        echo(report, err=True)
     return found
 
 

@@ -120,6 +120,8 @@ def _of_export(source: str, reading: Reading) -> Take:
 @contextmanager
 def _file(source: str) -> Iterator[BinaryIO]:
     if source == "-":
+        if sys.stdin is None:  # as Python has it where it was started without one
+            raise RecordingError("stdin is closed; pipe samples into this command, or name a file")
         yield sys.stdin.buffer
         return
     try:

@@ -12,7 +12,7 @@ from primus_sdk import load
 from primus_sdk.calibration.admission import LEAST_HZ
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import click, command, echo
 from primus_sdk.commands._labelled import Labelled
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._validated import Validated, validated
@@ -84,20 +84,20 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
     found, why = _validation(windows, encoder, folds, c, before)
     if not as_json:
         left_out = sum(windows.left_out.values())
-        click.echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
+        echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
         if found is None:
-            click.echo(f"not cross-validated: {why}", err=True)
+            echo(f"not cross-validated: {why}", err=True)
         else:
             _confusion.show(found.scores, f"cross-validated, {found.folds} folds by {found.by}")
     version = HeadStore(store, keep).save(head)
     if as_json:
         told = None if found is None else _confusion.as_json(found.scores) | {"by": found.by, "folds": found.folds}
         result = {"store": str(store), "version": version, "windows": len(windows.labels)}
-        click.echo(json.dumps({
+        echo(json.dumps({
             **result, "left_out": windows.left_out, "cross_validated": told, "head": _describe.as_json(head)
         }))  # fmt: skip
     else:
-        click.echo(f"saved as version {version} in {store}; it is now the current one")
+        echo(f"saved as version {version} in {store}; it is now the current one")
 
 
 @command(name="evaluate", epilog=EXAMPLES)
@@ -119,15 +119,15 @@ def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: 
     if as_json:
         people = {user: round(share, 4) for user, share in by_user.items()}
         extra = {"left_out": windows.left_out, "unknown_labels": unknown, "accuracy_by_user": people}
-        click.echo(json.dumps(_confusion.as_json(result) | extra))
+        echo(json.dumps(_confusion.as_json(result) | extra))
     else:
         _confusion.show(result, f"of {len(by_user)} people; {sum(windows.left_out.values())} windows left out")
         if unknown:
-            click.echo(f"the head does not know {', '.join(unknown)}: these windows count as wrong", err=True)
+            echo(f"the head does not know {', '.join(unknown)}: these windows count as wrong", err=True)
     if plot is not None:
         _confusion.draw(plot, result, f"head of {chosen.created}, {len(chosen.labels)} labels")
         if not as_json:
-            click.echo(f"wrote {plot}")
+            echo(f"wrote {plot}")
 
 
 @command(name="show", epilog=EXAMPLES)
@@ -140,17 +140,17 @@ def show(head: Path | None, store: Path | None, as_json: bool) -> None:
         raise click.UsageError("give a head's file, or --store FOLDER")
     if head is not None:
         found = Head.load(head)
-        click.echo(json.dumps(_describe.as_json(found)) if as_json else _describe.text(found))
+        echo(json.dumps(_describe.as_json(found)) if as_json else _describe.text(found))
         return
     assert store is not None  # refused above
     versions = HeadStore(store).history()
     if as_json:
-        click.echo(json.dumps({"store": str(store), "versions": [_describe.version_as_json(v) for v in versions]}))
+        echo(json.dumps({"store": str(store), "versions": [_describe.version_as_json(v) for v in versions]}))
         return
     for version in versions:
-        click.echo(_describe.version_line(version))
+        echo(_describe.version_line(version))
     current = next(version.head for version in versions if version.current)
-    click.echo("" if current is None else f"\n{_describe.text(current)}")
+    echo("" if current is None else f"\n{_describe.text(current)}")
 
 
 @command(name="roll-back", epilog=EXAMPLES)
@@ -163,9 +163,9 @@ def roll_back(store: Path, to: int | None, as_json: bool) -> None:
     version = heads.roll_back(to)
     head = heads.load(version)
     if as_json:
-        click.echo(json.dumps({"store": str(store), "version": version, "head": _describe.as_json(head)}))
+        echo(json.dumps({"store": str(store), "version": version, "head": _describe.as_json(head)}))
     else:
-        click.echo(f"version {version} of {head.created} is now the current one: {', '.join(head.labels)}")
+        echo(f"version {version} of {head.created} is now the current one: {', '.join(head.labels)}")
 
 
 for subcommand in (fit, evaluate, show, roll_back):

@@ -11,7 +11,7 @@ from typing import Any
 
 from primus_sdk import load
 from primus_sdk.commands import _live, _now, _options, _plot, _sources, _timeline, _trial
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import click, command, echo
 from primus_sdk.commands._options import Chosen
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._session import Session, Step, take_of
@@ -74,7 +74,7 @@ def main(source: str | None, dataset: str | None, **options: Any) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _recordings(dataset: str, source: str | None, chosen: Chosen) -> list[Recording]:
@@ -136,7 +136,7 @@ def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen)
     if left_out:
         _say(left_out)
     if known and not chosen.as_json:
-        click.echo(f"{right} of {known} windows right ({right / known:.1%})")
+        echo(f"{right} of {known} windows right ({right / known:.1%})")
     if chosen.plot is not None:
         _timeline.draw(chosen.plot, steps, chosen.how.hop, f"{source}, {recogniser.runtime}")
         _written(chosen)
@@ -182,7 +182,7 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
 
 def _written(chosen: Chosen) -> None:
     if not chosen.as_json:
-        click.echo(f"wrote {chosen.plot}")
+        echo(f"wrote {chosen.plot}")
 
 
 def _by_user(recording: Recording) -> tuple[int, str, str, str]:
