@@ -241,6 +241,13 @@ def test_wrong_units_are_said_and_not_recognised(folder: Path, head: Path, tmp_p
         assert len(result.stderr.splitlines()) == 1
 
 
+def test_metres_declared_as_g_are_said_and_not_recognised(folder: Path, head: Path) -> None:
+    content = table(*samples("lying"))
+    result = invoke("-", "--bundle", folder, "--head", head, "--accelerometer-unit", "g", stdin=content)
+    assert result.exit_code == 1
+    assert "m/s^2 declared as g" in result.stderr
+
+
 def test_a_window_of_wrong_values_is_counted_and_the_others_go_on(folder: Path, head: Path) -> None:
     times, rows = samples("lying", seconds=40)
     rows[500:900] /= 100
