@@ -119,7 +119,7 @@ def test_a_live_table_is_as_wide_as_the_terminal_and_wraps_nothing(
     assert len(rows) >= 8
     for row in rows:
         assert cell_len(row) <= columns
-        assert columns < 60 < longest or re.search(r"\d%", row), row
+        assert re.search(r"\d%", row), row
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])

@@ -121,6 +121,11 @@ def test_shots_are_spread_over_people_and_never_overlap() -> None:
     assert [sum(w.imu.tobytes() in theirs for w in one_each[:6]) for theirs in by_user] == [1] * 6
 
 
+def test_any_number_of_shots_takes_what_there_is() -> None:
+    _, labels = _trial.shots(made_recordings(), 10**15, seed=3)
+    assert sorted(labels) == ["lying"] * 24 + ["upright"] * 24
+
+
 def test_paced_streaming_takes_the_recordings_own_time(
     monkeypatch: pytest.MonkeyPatch, folder: Path, made: list[Recording]
 ) -> None:
@@ -233,7 +238,15 @@ def test_an_absent_bundle_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["x.csv", "--shots", "3"], ["--dataset", "watch", "--head", "h"], ["--dataset", "classyglass"]]
+    "arguments",
+    [
+        [],
+        [""],
+        ["x.csv", "--shots", "3"],
+        ["x.csv", "--reject-below", "nan"],
+        ["--dataset", "watch", "--head", "h"],
+        ["--dataset", "classyglass"],
+    ],
 )
 def test_options_that_do_not_go_together_are_usage_errors(folder: Path, arguments: list[str]) -> None:
     result = invoke(*arguments, "--bundle", folder)

@@ -10,9 +10,9 @@ import numpy as np
 
 from primus_sdk import load
 from primus_sdk.calibration.admission import LEAST_HZ
-from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.fit import LEAST_C, MOST_C, fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
-from primus_sdk.commands._cli import click, command, echo
+from primus_sdk.commands._cli import FloatRange, click, command, echo
 from primus_sdk.commands._labelled import Labelled
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._validated import Validated, validated
@@ -39,7 +39,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object in
 def _data_options(function: Any) -> Any:
     """What `fit` and `evaluate` share: where the windows come from, and what embeds them."""
     for option in (
-        click.option("--least-hz", type=click.FloatRange(20, 49), default=LEAST_HZ, show_default=True,
+        click.option("--least-hz", type=FloatRange(20, 49), default=LEAST_HZ, show_default=True,
                      help="Windows with fewer samples a second are left out; lower it for slow sensors."),
         click.option("--hop", type=float, default=1.0, show_default=True, help="Seconds from window to window."),
         click.option("--runtime", help="onnxruntime, litert, ... [default: the first that is installed]"),
@@ -66,7 +66,7 @@ def main() -> None:
 @_data_options
 @_STORE
 @click.option("--prior", type=_FILE, help="A head to start from; its labels stay, new ones are added.")
-@click.option("--c", type=click.FloatRange(0, min_open=True),
+@click.option("--c", type=FloatRange(LEAST_C, MOST_C),
               help="How freely the head follows the windows. [default: what did best on held-out people]")  # fmt: skip
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of the cross-validation.")
 @click.option("--keep", type=click.IntRange(2), default=KEEP, show_default=True, help="Versions kept in the store.")

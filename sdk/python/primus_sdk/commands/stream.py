@@ -52,6 +52,7 @@ def main(source: str | None, dataset: str | None, **options: Any) -> None:
     the recordings of the others through it, and says how often it was right; a folder of one person's recordings, or
     one with --head, is streamed through that head.
     """
+    source = source or None
     if dataset is None and source is None:
         raise click.UsageError("give a CSV file, an export of Sensor Logger, - for stdin, or --dataset watch")
     kind = None if dataset is not None or source is None else _sources.kind_of(source, options["input"])
