@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import string
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from primus_sdk.commands._cli import need
+from primus_sdk.commands._picture import INK, confusion, drawing, title
 from primus_sdk.commands._rich import console, styled
 from primus_sdk.commands._scores import Scores
-from primus_sdk.files import write_atomically
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 _ROOMY = 60  # characters from which on columns stand apart
 _LEAST = 40  # characters, which a table takes even where the terminal has fewer
 _PLAIN_WIDTH = 100  # where the output is no terminal
-_INK = "#1f2430"
 
 
 def show(scores: Scores, of: str) -> None:
@@ -89,40 +87,23 @@ def as_json(scores: Scores) -> dict[str, Any]:
     }
 
 
-def draw(path: Path, scores: Scores, title: str) -> None:
+def draw(path: Path, scores: Scores, of: str) -> None:
     """Write the confusion matrix as a PNG.
 
     Raises:
         RuntimeUnavailableError: matplotlib is not installed.
         OutputError: the file cannot be written.
     """
-    need("matplotlib").use("Agg")
     size = max(4.5, 0.5 * len(scores.labels) + 2.5)
-    figure = need("matplotlib.figure").Figure(
-        figsize=(size + 1, size), dpi=120, facecolor="white", layout="constrained"
-    )
-    axes = figure.subplots()
     share = scores.confusion / np.maximum(scores.confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in zip(*np.nonzero(share >= 0.005), strict=True):
-        colour = "white" if share[row, column] > 0.55 else _INK
-        axes.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    places = range(len(scores.labels))
-    axes.set_xticks(places, scores.labels, rotation=45, ha="right", fontsize=9, color=_INK)
-    axes.set_yticks(places, scores.labels, fontsize=9, color=_INK)
-    axes.set_xlabel("recognised as", color=_INK)
-    axes.set_ylabel("true", color=_INK)
-    axes.set_title(
-        f"{title}\n{scores.accuracy:.1%} of {scores.windows} windows right, macro-F1 {scores.macro_f1:.2f}; "
-        "share of each label's windows, %",
-        loc="left", fontsize=9, color=_INK,
-    )  # fmt: skip
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, shrink=0.6, format="%.1f").outline.set_visible(False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_atomically(path, picture.getvalue())
+    with drawing(path, max(8, size + 1), size) as figure:
+        axes = figure.subplots()
+        confusion(figure, axes, share, scores.labels)
+        figure.suptitle(
+            f"{title(of)}\n{scores.accuracy:.1%} of {scores.windows} windows right, macro-F1 {scores.macro_f1:.2f}; "
+            "share of each label's windows, %",
+            x=0.01, ha="left", fontsize=9, color=INK,
+        )  # fmt: skip
 
 
 def _table(of: str, columns: Sequence[str], roomy: bool) -> Any:

@@ -18,7 +18,7 @@ from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.sensors import Sensors
 
 NONE = "none of these"
-"""What a rejected window counts as."""
+"""What a rejected window counts as; in brackets where it is a label of the head's."""
 _PIECE_S = 0.2  # as much as a device may collect before it hands samples over
 
 
@@ -74,7 +74,8 @@ class Step:
     @property
     def label(self) -> str:
         """What it was recognised as, or that it was rejected."""
-        return self.prediction.label or NONE
+        said = self.prediction
+        return (f"({NONE})" if NONE in said.labels else NONE) if said.label is None else said.label
 
     @property
     def right(self) -> bool:

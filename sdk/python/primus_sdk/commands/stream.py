@@ -149,7 +149,8 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
     provenance = recogniser.manifest.provenance
     known, unseen = _trial.split(recordings, chosen.seed, provenance if dataset == "classyglass" else {})
     unproven = dataset == "classyglass" and not set(unseen) <= set(provenance.get("users_held_out") or ())
-    whom = f"{len(unseen)} people {'its head' if unproven else 'it'} has not seen"
+    people = "person" if len(unseen) == 1 else "people"
+    whom = f"{len(unseen)} {people} {'its head' if unproven else 'it'} has not seen"
     if unproven and not chosen.as_json:
         _say("the bundle does not say that its encoder was trained without these people")
     calibration = [recording for recording in recordings if recording.user in known]
