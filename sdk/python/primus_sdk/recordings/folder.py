@@ -106,7 +106,8 @@ def read_csv(file: Path, declared: Declared = Declared(), where: str = "") -> tu
 def turned(values: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """`matrix @ sample` of each sample (n, 3), summed as a stream does it, to the last bit."""
     x, y, z = values.T
-    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinity or NaN, which a stream counts and leaves out
+        return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
 
 
 def _read_one(
