@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from primus_sdk.commands._heard import Heard
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser
@@ -90,12 +91,14 @@ class Session:
         refused: windows whose values cannot be what they were declared to be.
         refusal: why the first of them was refused.
         dropped: samples that no window shows, of all takes.
+        heard: the rows that came, of all takes.
     """
 
     def __init__(self, recogniser: Recogniser, how: How) -> None:
         self._recogniser, self._how = recogniser, how
         self.refused, self.refusal = 0, ""
         self.dropped = Dropped()
+        self.heard = Heard()
 
     def steps(self, take: Take) -> Iterator[Step]:
         """The windows of a take, as they are recognised; one that is refused is counted, the others go on."""
@@ -114,11 +117,12 @@ class Session:
     def _recognitions(self, source: Recording | Iterable[Push]) -> Iterator[Recognition]:
         how, failed = self._how, None
         if isinstance(source, Recording):
+            self.heard.recording(source)
             replay = self._recogniser.replay(source, how.hop, **how.options())
             yield from self._kept(lambda: replay)
             self._add(replay.dropped)
             return
-        stream, pushes = self._recogniser.stream(how.hop, **how.options()), iter(source)
+        stream, pushes = self._recogniser.stream(how.hop, **how.options()), self.heard.pushes(source)
         try:
             yield from self._kept(lambda: stream.over(pushes))
         except RecordingError as error:  # what came before it is not lost

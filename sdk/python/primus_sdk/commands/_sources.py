@@ -22,6 +22,7 @@ Kind: TypeAlias = Literal["csv", "live csv", "jsonl", "export"]
 Say: TypeAlias = Callable[[str], None]
 
 _JSONL = (".jsonl", ".ndjson")
+_TIME_UNIT = "is --time-unit right?"
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,13 @@ class Opened:
         takes: one for each recording.
         sensors: what its samples mean to the stream.
         left_out: what could not be read, in words, once all takes are through.
+        doubt: what may be wrong with times that give no window; empty where the source says its unit itself.
     """
 
     takes: Iterable[Take]
     sensors: Sensors
     left_out: Callable[[], str] = str
+    doubt: str = ""
 
 
 def kind_of(source: str, input_form: str | None) -> Kind:
@@ -89,14 +92,14 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
         if note:
             reading.say(f"{source}: {note}")
         recording = Recording(source, "", "", accelerometer, gyroscope)
-        yield Opened([take_of(recording, paced=reading.paced, labelled=False)], Sensors())
+        yield Opened([take_of(recording, paced=reading.paced, labelled=False)], Sensors(), doubt=_TIME_UNIT)
     else:
         with _file(source) as file:
             name = "stdin" if source == "-" else source
             if kind == "live csv":
                 declared = reading.declared
-                rows = _table.pushes(file, name, declared.columns, declared.time_unit)
-                yield Opened([Take(name, rows)], declared.sensors)
+                rows = _table.pushes(file, name, declared.columns, declared.time_unit, reading.say)
+                yield Opened([Take(name, rows)], declared.sensors, doubt=_TIME_UNIT)
                 return
             units = reading.declared.sensors
             lines = JsonLines(
@@ -107,7 +110,7 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
                 device=reading.device,
                 say=reading.say,
             )
-            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out)
+            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?")
 
 
 def _of_export(source: str, reading: Reading) -> Take:

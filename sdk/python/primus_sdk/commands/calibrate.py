@@ -13,7 +13,9 @@ from primus_sdk.calibration.admission import LEAST_HZ
 from primus_sdk.calibration.fit import LEAST_C, MOST_C, fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
 from primus_sdk.commands._cli import FloatRange, click, command, echo
+from primus_sdk.commands._destinations import check_file, check_store
 from primus_sdk.commands._labelled import Labelled
+from primus_sdk.commands._progress import phase
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._validated import Validated, validated
 from primus_sdk.errors import CalibrationError
@@ -77,11 +79,14 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
     What is printed before it is saved is cross-validated: by people where each label was done by two or more of them,
     else by recordings.
     """
+    check_store(store)
     before = None if prior is None else Head.load(prior)
     windows, encoder = _windows(before, as_json, **options)
     mount = None if before is None else before.mount
-    head = fit_head(windows.embeddings, windows.labels, encoder, c=c, prior=before, mount=mount)
-    found, why = _validation(windows, encoder, folds, c, before)
+    with phase("fitting the head", as_json):
+        head = fit_head(windows.embeddings, windows.labels, encoder, c=c, prior=before, mount=mount)
+    with phase(f"cross-validating in {folds} folds", as_json):
+        found, why = _validation(windows, encoder, folds, c, before)
     if not as_json:
         left_out = sum(windows.left_out.values())
         echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
@@ -108,6 +113,7 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
 @_JSON
 def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Say how often a head is right on labelled recordings."""
+    check_file(plot)
     chosen = _chosen(store, head)
     windows, _ = _windows(chosen, as_json, **options)
     best = chosen.probabilities(windows.embeddings).argmax(axis=1)

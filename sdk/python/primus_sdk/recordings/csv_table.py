@@ -24,12 +24,19 @@ NAMES = ("t", "ax", "ay", "az", "gx", "gy", "gz")
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Each time unit in nanoseconds."""
 
+CUT_SHORT = "the last row left out: it is cut short"
+"""What is said of a last row that is half a row."""
+
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 14  # rows parsed at once
 _LONGEST_TIME = 40  # characters
 _NO_TIME = ("", "nan", "inf", "-inf")
 _LATEST_NS = 1 << 62
 _Part: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64], bool]  # times, values, whether the last row was cut
+
+
+class _NoTimeError(ValueError):
+    """A number that is no time in the unit that was declared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,17 +147,24 @@ def row(line: list[str], places: Sequence[int], unit: str, where: str) -> tuple[
     try:
         texts = [line[place] for place in places]
         return nanoseconds(texts[0], unit), [float(text) if text else float("nan") for text in texts[1:]]
+    except _NoTimeError as error:
+        raise RecordingError(f"{where}: {error}") from error
     except (IndexError, ValueError, OverflowError) as error:
         raise RecordingError(
             f"{where}: expected numbers in all {len(places)} columns, found {','.join(line)[:80]!r}"
         ) from error
 
 
+def is_cut_short(line: str) -> bool:
+    """Whether a line, which only the last can, ends without a line's end: it may be half a row."""
+    return not line.endswith(("\n", "\r"))
+
+
 def nanoseconds(text: str, unit: str) -> int:
     """A time as decimal text in whole nanoseconds, to the last digit.
 
     Raises:
-        ValueError: no number, or beyond what 64 bits hold.
+        ValueError: no number, or beyond what is taken for a time, 2^62 ns.
     """
     whole, _, fraction = text.partition(".")
     scale = NANOSECONDS[unit]
@@ -160,7 +174,10 @@ def nanoseconds(text: str, unit: str) -> int:
         digits = int(fraction[:12].ljust(12, "0")) * scale // 10**12
         time = int(whole) * scale + (-digits if whole.startswith("-") else digits)
     if abs(time) >= _LATEST_NS:
-        raise ValueError(f"{text} {unit} is no time")
+        raise _NoTimeError(
+            f"the time {text[:_LONGEST_TIME]} {unit} lies outside of +-146 years; is the time unit ({unit}) right? "
+            f"Declare one of {', '.join(NANOSECONDS)} (--time-unit, or time_unit in a folder's sensors.json)"
+        )
     return time
 
 
@@ -168,7 +185,7 @@ def _fast(block: list[str], places: list[int], unit: str) -> _Part:
     """Parse a block of clean rows; raises ValueError where `_careful` has to look."""
     if not any(line.strip() for line in block):
         return np.empty(0, np.int64), np.empty((0, len(places) - 1)), False
-    if not block[-1].endswith(("\n", "\r")):
+    if is_cut_short(block[-1]):
         raise ValueError("the last row may be half a row")
     kind = np.dtype([("time", f"U{_LONGEST_TIME}"), ("values", np.float64, (len(places) - 1,))])
     table = np.loadtxt(block, kind, comments=None, delimiter=",", usecols=places, quotechar='"', ndmin=1)
@@ -197,9 +214,9 @@ def _careful(block: list[str], places: list[int], unit: str, name: str, at: int)
                 found[places[0]], found[places[1]] = "0", ""  # a row without a time is left out as well
             time, numbers = row(found, places, unit, where)
         except RecordingError:
-            cut_short = not line.endswith(("\n", "\r"))
-            if not cut_short:
+            if not is_cut_short(line):
                 raise
+            cut_short = True
             break
         times.append(time)
         values.append(numbers)

@@ -96,7 +96,7 @@ def read_csv(file: Path, declared: Declared = Declared(), where: str = "") -> tu
     if len(table.timestamps_ns) < 2:
         raise RecordingError(f"{where} has {len(table.timestamps_ns)} rows that can be used; expected two or more")
     notes = [f"{table.left_out} rows left out: a value is missing or not finite"] if table.left_out else []
-    notes += ["the last row left out: it is cut short"] if table.cut_short else []
+    notes += [csv_table.CUT_SHORT] if table.cut_short else []
     sensors, times = declared.sensors, table.timestamps_ns
     accelerometer = turned(table.values[:, :3], sensors.accelerometer_matrix())
     gyroscope = turned(table.values[:, 3:], sensors.gyroscope_matrix())
