@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -281,6 +282,15 @@ def test_what_is_no_export_is_one_clear_line(folder: Path, tmp_path: Path, make:
     assert result.exit_code == 1
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_read_is_said_to_be_that(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != tmp_path)
+    result = invoke(tmp_path, "--bundle", folder, "--json")
+    assert result.exit_code == 1
+    assert "permission denied" in result.stderr
 
 
 def test_the_live_table_shows_the_last_windows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ def kind_of(source: str, input_form: str | None) -> Kind:
     """What SOURCE is, by what is there.
 
     Raises:
-        RecordingError: a folder that is no export.
+        RecordingError: a folder that is no export, or cannot be read.
     """
     if source == "-":
         return "jsonl" if input_form == "jsonl" else "live csv"
@@ -67,6 +68,8 @@ def kind_of(source: str, input_form: str | None) -> Kind:
     if path.suffix.lower() == ".zip" and path.is_file():
         return "export"
     if path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise RecordingError(f"cannot read the folder {source}: permission denied")
         if not sensor_logger.is_export(path):
             raise RecordingError(
                 f"{source} is a folder, but no export of Sensor Logger; for a folder of labelled recordings give "

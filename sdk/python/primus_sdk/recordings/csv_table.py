@@ -63,6 +63,8 @@ def chosen(columns: str | Sequence[str | int]) -> list[int | str]:
         RecordingError: not seven of them, or one twice.
     """
     names = [str(name).strip() for name in (columns.split(",") if isinstance(columns, str) else columns)]
+    if "0" in names:
+        raise RecordingError(f"the columns are {columns!r:.200}; their numbers start at 1, none comes twice")
     if len(names) != len(NAMES) or len(set(names)) != len(NAMES) or not all(names):
         raise RecordingError(f"the columns are {columns!r:.200}; expected seven different ones, for {', '.join(NAMES)}")
     return [int(name) - 1 if name.isascii() and name.isdecimal() and int(name[:9]) > 0 else name for name in names]
@@ -127,10 +129,13 @@ def positions(header: list[str], columns: Sequence[int | str], name: str) -> tup
         RecordingError: a column is not there, or there twice.
     """
     missing = [column for column in columns if isinstance(column, str) and header.count(column) != 1]
+    line = ",".join(header)
+    if missing and "\ufffd" in line:
+        raise RecordingError(f"{name} is no CSV file: its first line is no text in UTF-8 ({line[:40]!r})")
     if missing:
         raise RecordingError(
             f"{name} has {'no' if missing[0] not in header else 'more than one'} column {missing[0]!r}; its first line "
-            f"is {','.join(header)[:80]!r}; expected {', '.join(map(str, columns))}"
+            f"is {line[:80]!r}; expected {', '.join(map(str, columns))}{_advice(header)}"
         )
     places = [header.index(column) if isinstance(column, str) else column for column in columns]
     if max(places) >= len(header):
@@ -221,6 +226,19 @@ def _careful(block: list[str], places: list[int], unit: str, name: str, at: int)
         times.append(time)
         values.append(numbers)
     return np.array(times, np.int64), np.array(values, np.float64).reshape(len(times), len(places) - 1), cut_short
+
+
+def _advice(header: list[str]) -> str:
+    """What to do about a first line without the columns, where it shows what it is."""
+    line = ",".join(header).strip()
+    if line.startswith("{"):
+        return ". It looks like JSON lines: --input jsonl reads them"
+    for separator, spoken in ((";", "semicolons"), ("\t", "tabs")):
+        if line.count(separator) >= len(NAMES) - 1:
+            return f". Its fields are set apart by {spoken}; write commas, and points in numbers"
+    if header and all(map(_is_number, header)):
+        return f". It is no header: choose columns by number (--columns {','.join(map(str, range(1, len(NAMES) + 1)))})"
+    return ""
 
 
 def _is_number(text: str) -> bool:
