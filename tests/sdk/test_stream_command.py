@@ -217,6 +217,8 @@ def test_without_a_head_it_says_how_to_get_one(folder: Path) -> None:
         (b"0,0;0,1;9,8;0;0;0;0\n", [], ["semicolons", "points"]),
         (b"0,0,9.8,0,0,0,0\n", [], ["--columns 1,2,3,4,5,6,7"]),
         (b'{"sensor": "both", "t_ns": 0}\n', [], ["--input jsonl"]),
+        (b'"\x07abc\n', [], ["line 1 is no row of a CSV", "in UTF-8?"]),
+        ("t,ax".encode("utf-16"), [], ["UTF-16"]),
         (b"\xff\xfe\x80abc\n1,2\n", [], ["no text in UTF-8"]),
         (b"", ["--columns", "t,t,t,t,t,t,t"], ["seven different"]),
         (b"", ["--hop", "0.03"], ["multiple of 0.02"]),

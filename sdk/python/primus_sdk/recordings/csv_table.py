@@ -105,7 +105,9 @@ def lines_of(file: BinaryIO, name: str) -> Iterator[str]:
     encoding = "utf-8-sig"
     while line := file.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE or b"\0" in line:
-            raise RecordingError(f"{name} is no CSV file: it has a line of 64 KB or more, or zero bytes")
+            raise RecordingError(
+                f"{name} is no CSV file: it has a line of 64 KB or more, or zero bytes, as UTF-16 has: save it as UTF-8"
+            )
         yield line.decode(encoding, "replace")
         encoding = "utf-8"
 
@@ -119,7 +121,7 @@ def fields(line: str, where: str) -> list[str]:
     try:
         return [field.strip() for field in next(csv.reader([line], strict=True), [])]
     except csv.Error as error:
-        raise RecordingError(f"{where}: {error}") from error
+        raise RecordingError(f"{where} is no row of a CSV ({error}); is this a CSV file, in UTF-8?") from error
 
 
 def positions(header: list[str], columns: Sequence[int | str], name: str) -> tuple[list[int], bool]:
