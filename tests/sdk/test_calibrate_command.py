@@ -213,7 +213,11 @@ def test_a_damaged_head_says_roll_back_and_show_says_which(folder: Path, data: P
     for _ in range(2):
         assert invoke("fit", data, "--store", store, "--bundle", folder, "--json").exit_code == 0
     (store / "head-00000002.safetensors").write_bytes(b"half")
-    fails(invoke("evaluate", data, "--store", store, "--bundle", folder), "head-00000002", "roll_back")
+    fails(
+        invoke("evaluate", data, "--store", store, "--bundle", folder),
+        "head-00000002",
+        f"primus-calibrate roll-back --store {store}",
+    )
     result = invoke("show", "--store", store)
     assert result.exit_code == 0, result.output
     assert "damaged" in result.stdout.splitlines()[1]
@@ -269,6 +273,9 @@ def test_units_that_are_wrong_name_the_recording(folder: Path, tmp_path: Path) -
         ["fit", "data"],
         ["fit", "--store", "heads"],
         ["fit", "data", "--store", "heads", "--c", "0"],
+        ["fit", "data", "--store", "heads", "--c", "1e308"],
+        ["fit", "data", "--store", "heads", "--c", "nan"],
+        ["fit", "data", "--store", "heads", "--least-hz", "nan"],
         ["evaluate", "data"],
         ["evaluate", "data", "--store", "a", "--head", "b"],
         ["show"],

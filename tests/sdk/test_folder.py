@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Report
 from primus_sdk.recordings import folder as folders
+from primus_sdk.recordings.folder import turned
 from primus_sdk.windowing.sensors import STANDARD_GRAVITY
 
 ROWS = np.hstack([np.arange(20)[:, np.newaxis] / 100, np.arange(120).reshape(20, 6) / 10 + 1])
@@ -202,3 +204,11 @@ def test_a_folder_without_a_readable_recording_is_refused(tmp_path: Path) -> Non
     (tmp_path / "walking" / "a.csv").write_bytes(b"x")
     with pytest.raises(RecordingError, match=r"1 left out; the first: walking/a\.csv: .*no column"):
         folders.read(tmp_path)
+
+
+def test_values_beyond_all_measure_are_turned_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = turned(np.array([[np.inf, 1.0, 1e308], [0.0, 9.8, 0.0]]), np.full((3, 3), 10.0))
+    assert not np.isfinite(found[0]).any()
+    np.testing.assert_allclose(found[1], 98)

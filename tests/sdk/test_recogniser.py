@@ -80,6 +80,7 @@ def test_a_window_alone_gives_the_same_bits_each_time_and_1e_4_in_a_batch(
         (lambda w: np.concatenate([w[:3] / 9.81, w[3:]]), "looks like g, or gravity is missing"),
         (lambda w: np.concatenate([0 * w[:3], w[3:]]), "gravity is missing"),
         (lambda w: np.concatenate([w[:3] * 1000 / 9.81, w[3:]]), "milli-g"),
+        (lambda w: np.concatenate([w[:3] * 9.80665, w[3:]]), r"m/s\^2 declared as g"),
         (lambda w: np.concatenate([w[:3], w[3:] * 0 + 40]), "looks like deg/s"),
         (lambda w: np.stack([w, w, np.concatenate([w[:3], w[3:] * 0 + 40])]), "window 2 has a median rotation"),
     ],

@@ -121,6 +121,11 @@ def test_shots_are_spread_over_people_and_never_overlap() -> None:
     assert [sum(w.imu.tobytes() in theirs for w in one_each[:6]) for theirs in by_user] == [1] * 6
 
 
+def test_any_number_of_shots_takes_what_there_is() -> None:
+    _, labels = _trial.shots(made_recordings(), 10**15, seed=3)
+    assert sorted(labels) == ["lying"] * 24 + ["upright"] * 24
+
+
 def test_paced_streaming_takes_the_recordings_own_time(
     monkeypatch: pytest.MonkeyPatch, folder: Path, made: list[Recording]
 ) -> None:
@@ -206,6 +211,15 @@ def test_without_a_head_it_says_how_to_get_one(folder: Path) -> None:
         (b"\0\1\2\3", [], ["no CSV"]),
         (b"x" * 70_000, [], ["no CSV"]),
         (b"", ["--columns", "t,x"], ["seven different"]),
+        (b"", ["--columns", "0,1,2,3,4,5,6"], ["numbers start at 1"]),
+        (b"t;ax;ay;az;gx;gy;gz\n", [], ["semicolons", "commas"]),
+        (b"t\tax\tay\taz\tgx\tgy\tgz\n", [], ["tabs", "commas"]),
+        (b"0,0;0,1;9,8;0;0;0;0\n", [], ["semicolons", "points"]),
+        (b"0,0,9.8,0,0,0,0\n", [], ["--columns 1,2,3,4,5,6,7"]),
+        (b'{"sensor": "both", "t_ns": 0}\n', [], ["--input jsonl"]),
+        (b'"\x07abc\n', [], ["line 1 is no row of a CSV", "in UTF-8?"]),
+        ("t,ax".encode("utf-16"), [], ["UTF-16"]),
+        (b"\xff\xfe\x80abc\n1,2\n", [], ["no text in UTF-8"]),
         (b"", ["--columns", "t,t,t,t,t,t,t"], ["seven different"]),
         (b"", ["--hop", "0.03"], ["multiple of 0.02"]),
         (b"", ["--head", "absent.safetensors"], ["absent.safetensors"]),
@@ -233,7 +247,15 @@ def test_an_absent_bundle_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["x.csv", "--shots", "3"], ["--dataset", "watch", "--head", "h"], ["--dataset", "classyglass"]]
+    "arguments",
+    [
+        [],
+        [""],
+        ["x.csv", "--shots", "3"],
+        ["x.csv", "--reject-below", "nan"],
+        ["--dataset", "watch", "--head", "h"],
+        ["--dataset", "classyglass"],
+    ],
 )
 def test_options_that_do_not_go_together_are_usage_errors(folder: Path, arguments: list[str]) -> None:
     result = invoke(*arguments, "--bundle", folder)

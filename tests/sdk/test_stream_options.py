@@ -17,11 +17,20 @@ from primus_sdk.windowing.windows import WindowStream
         ({"hop_seconds": 0.03}, "multiple of 0.02"),
         ({"hop_seconds": 0.0}, "0.02 or more"),
         ({"hop_seconds": float("nan")}, "multiple of 0.02"),
+        ({"hop_seconds": float("inf")}, "a day at most"),
+        ({"hop_seconds": 1e300}, "a day at most"),
+        ({"hop_seconds": 86_400.02}, "a day at most"),
     ],
 )
 def test_wrong_options_are_refused_and_named(options, message) -> None:
     with pytest.raises(StreamError, match=message):
         WindowStream(**options)
+
+
+def test_the_longest_hop_gives_one_window_a_day() -> None:
+    stream, times = WindowStream(86_400.0), np.arange(1000, dtype=np.int64) * 20_000_000
+    found = stream.push(times, np.ones((1000, 6))) + stream.push(times + 86_400 * 10**9, np.ones((1000, 6)))
+    assert len(found + stream.flush()) == 2
 
 
 @pytest.mark.parametrize(

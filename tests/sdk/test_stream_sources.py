@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,13 @@ def test_wrong_units_are_said_and_not_recognised(folder: Path, head: Path, tmp_p
         assert len(result.stderr.splitlines()) == 1
 
 
+def test_metres_declared_as_g_are_said_and_not_recognised(folder: Path, head: Path) -> None:
+    content = table(*samples("lying"))
+    result = invoke("-", "--bundle", folder, "--head", head, "--accelerometer-unit", "g", stdin=content)
+    assert result.exit_code == 1
+    assert "m/s^2 declared as g" in result.stderr
+
+
 def test_a_window_of_wrong_values_is_counted_and_the_others_go_on(folder: Path, head: Path) -> None:
     times, rows = samples("lying", seconds=40)
     rows[500:900] /= 100
@@ -274,6 +282,15 @@ def test_what_is_no_export_is_one_clear_line(folder: Path, tmp_path: Path, make:
     assert result.exit_code == 1
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_may_not_be_read_is_said_to_be_that(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: path != tmp_path)
+    result = invoke(tmp_path, "--bundle", folder, "--json")
+    assert result.exit_code == 1
+    assert "permission denied" in result.stderr
 
 
 def test_the_live_table_shows_the_last_windows(

@@ -65,6 +65,14 @@ def places(bouts: Bouts, embeddings: np.ndarray) -> np.ndarray:
     return np.array([known[row.tobytes()] for row in embeddings], np.intp)
 
 
+def test_any_number_of_folds_runs_as_many_as_there_can_be() -> None:
+    random = np.random.default_rng(0)
+    groups = [n // 5 for n in range(30)]
+    labels = ["ab"[group % 2] for group in groups]
+    report = cross_validate(random.normal(size=(30, 512)), labels, groups, ENCODER, folds=10**15)
+    assert (report.windows, report.folds) == (30, 6)
+
+
 def check_folds(bouts: Bouts, folds: list[tuple[np.ndarray, np.ndarray]], report: Report) -> None:
     tested = []
     left_out = 0

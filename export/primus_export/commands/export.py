@@ -15,7 +15,7 @@ from primus_export.windows import made_windows, read_windows
 from primus_export.zero_shot import not_aligned, zero_shot
 from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.graph import Array
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import FloatRange, click, command
 from primus_sdk.heads.head import Head
 
 PATH = click.Path(path_type=Path)
@@ -89,12 +89,8 @@ def _labels(_context: click.Context, _option: click.Parameter, value: str | None
     metavar="FILE",
     help="Or their embeddings by any tower: safetensors, one vector for each text.",
 )
-@click.option(
-    "--min-cosine", type=click.FloatRange(-1, 1), help="Another bound for fp16, int8, int4; kept in the manifest."
-)
-@click.option(
-    "--max-difference", type=click.FloatRange(0), help="Another bound for fp32, in units of the reference's RMS."
-)
+@click.option("--min-cosine", type=FloatRange(-1, 1), help="Another bound for fp16, int8, int4; kept in the manifest.")
+@click.option("--max-difference", type=FloatRange(0), help="Another bound for fp32, in units of the reference's RMS.")
 @click.option(
     "--coreml-target",
     type=click.Choice(["ios15", "ios16", "ios17", "ios18"]),

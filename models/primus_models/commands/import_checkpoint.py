@@ -17,7 +17,7 @@ from primus_models.graph import EMBEDDING_SIZE, Array
 from primus_models.pickle_reader import TensorRef, Value
 from primus_models.text_space import LABEL, TextSpace
 from primus_models.torch_archive import TorchArchive
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import FloatRange, click, command
 
 ARCHITECTURE = "primus"
 PREFIX = "imu_encoder."
@@ -150,7 +150,9 @@ Examples:
 @click.option(
     "--text-size", type=int, default=EMBEDDING_SIZE, show_default=True, help="Numbers in that tower's embedding."
 )
-@click.option("--text-temperature", type=float, help="What pretraining divided cosines by, at its end.")
+@click.option(
+    "--text-temperature", type=FloatRange(0, min_open=True), help="What pretraining divided cosines by, at its end."
+)
 @click.option("--text-prompt", default=LABEL, show_default=True, help="The text of a label.")
 @click.option("--json", "json_wanted", is_flag=True, help="Print the report as JSON.")
 def main(

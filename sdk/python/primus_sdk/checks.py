@@ -13,8 +13,8 @@ from primus_sdk.runtimes import Runtime
 
 LEAST_ACCELERATION = 3.0
 """m/s^2, mean size over a window: 5 s on a person average 9.8; 1 means g, near 0 that gravity was taken out."""
-MOST_ACCELERATION = 300.0
-"""m/s^2: 5 s above 30 g on average are in milli-g or raw counts."""
+MOST_ACCELERATION = 60.0
+"""m/s^2: nobody bears 5 s above 6 g on average; m/s^2 taken for g give 96 at rest, milli-g and raw counts more."""
 MOST_ROTATION = 35.0
 """rad/s, the median: the range of a wearable's gyroscope (2000 deg/s) ends there."""
 
@@ -95,7 +95,7 @@ def _check_values(batch: NDArray[np.float32], single: bool) -> None:
     acceleration = np.sqrt(acceleration).mean(axis=1)
     for wrong, words in (
         (acceleration < LEAST_ACCELERATION, "looks like g, or gravity is missing"),
-        (acceleration > MOST_ACCELERATION, "looks like milli-g or raw counts"),
+        (acceleration > MOST_ACCELERATION, "looks like m/s^2 declared as g, milli-g, or raw counts"),
     ):
         if wrong.any():
             size = acceleration[wrong.argmax()]

@@ -20,6 +20,8 @@ Array: TypeAlias = NDArray[np.float64]
 DEFAULT_C = 0.003
 """The middle of what did best on five people's head-worn recordings, from 1 (.01) to 50 shots of each (.001)."""
 DEFAULT_PRIOR_C = 0.02
+LEAST_C, MOST_C = 1e-9, 1e9
+"""Beyond these nothing changes but the rounding, and then there is no optimum to reach."""
 UNSEEN_SHOTS = 0.2
 """How many windows a label without any counts as, in the shares of the labels beside a prior."""
 
@@ -61,7 +63,7 @@ def fit_head(
         embeddings: what the encoder makes of the windows, `(n, 512)`.
         labels: n texts.
         encoder_sha256: the encoder that made the embeddings.
-        c: above 0; .003 if left out, .02 with a prior, chosen by what `benchmarks/calibrate.py --data` prints.
+        c: 1e-9 to 1e9; .003 if left out, .02 with a prior, chosen by what `benchmarks/calibrate.py --data` prints.
         prior: a head of the same encoder. Its counts are added to this fit's, its mount is not taken over.
         mount: the rotation under which the windows were taken, kept in the head.
         created: an ISO date, today if empty.
@@ -73,8 +75,8 @@ def fit_head(
     """
     x, names, target = _ordered(checked(embeddings, labels), labels, prior)
     c = (DEFAULT_C if prior is None else DEFAULT_PRIOR_C) if c is None else c
-    if not (math.isfinite(c) and c > 0):
-        raise CalibrationError(f"c is {c}; expected a number above 0")
+    if not LEAST_C <= c <= MOST_C:  # NaN is not
+        raise CalibrationError(f"c is {c}; expected a number from {LEAST_C:g} to {MOST_C:g}")
     counts = Counter(labels)
     if prior is None:
         weight, bias = _from_nothing(x, target, len(names), c)

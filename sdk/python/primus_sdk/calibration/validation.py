@@ -138,6 +138,7 @@ def cross_validate(
         raise CalibrationError(f"{len(groups)} groups for {len(x)} windows; expected one group for each window")
     if type(folds) is not int or folds < 2:
         raise CalibrationError(f"folds is {folds}; expected a whole number, 2 or more")
+    folds = min(folds, max(2, len(x)))  # more would only be empty
     tested, banned = _folds(labels, _places(groups), _times(starts_ns, ends_ns, len(x)), folds)
     confusions = np.zeros((len(names), len(names)), np.int64)
     for test, out in zip(tested, banned, strict=True):

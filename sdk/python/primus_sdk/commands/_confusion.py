@@ -2,44 +2,72 @@
 
 from __future__ import annotations
 
-import io
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from primus_sdk.commands._cli import need
+from primus_sdk.commands._picture import INK, confusion, drawing, title
+from primus_sdk.commands._rich import console, styled
 from primus_sdk.commands._scores import Scores
-from primus_sdk.files import write_atomically
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
+_ROOMY = 60  # characters from which on columns stand apart
+_LEAST = 40  # characters, which a table takes even where the terminal has fewer
 _PLAIN_WIDTH = 100  # where the output is no terminal
-_INK = "#1f2430"
 
 
 def show(scores: Scores, of: str) -> None:
-    """Print each label's figures and what its windows were taken for, then accuracy and macro-F1."""
-    console = need("rich.console").Console(highlight=False)
-    if not console.is_terminal:
-        widest = max(map(len, scores.labels), default=0) + max(map(len, map(str, scores.confusion.ravel())), default=0)
-        console.width = max(_PLAIN_WIDTH, widest + 60 + 7 * len(scores.labels))
-    table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD)
+    """Print each label's figures and what its windows were taken for, then accuracy and macro-F1.
+
+    A terminal that is too narrow for one table gets two, and the second only where it fits: no number is cut.
+    """
+    screen = console()
     letters = [_LETTERS[place] if place < len(_LETTERS) else str(place + 1) for place in range(len(scores.labels))]
-    table.add_column("true", no_wrap=True)
-    for name in ("windows", "recall", "precision", "F1", *letters):
-        table.add_column(name, justify="right", no_wrap=True)
-    counts = scores.confusion.sum(axis=1)
-    for place, (letter, label) in enumerate(zip(letters, scores.labels, strict=True)):
-        figures = [f"{values[place]:.2f}" for values in (scores.recall, scores.precision, scores.f1)]
-        taken = [_count(int(count), right=place == other) for other, count in enumerate(scores.confusion[place])]
-        table.add_row(need("rich.markup").escape(f"{letter} {label}"), str(counts[place]), *figures, *taken)
-    console.print(table)
-    console.print(
-        f"[bold]accuracy {scores.accuracy:.1%}, macro-F1 {scores.macro_f1:.3f}[/bold] over {scores.windows} windows "
-        f"{of} (chance: {scores.chance:.1%})",
-        soft_wrap=True,
-    )
+    names = [f"{letter} {label}" for letter, label in zip(letters, scores.labels, strict=True)]
+    taken = [
+        [_count(int(count), right=row == column) for column, count in enumerate(counts)]
+        for row, counts in enumerate(scores.confusion)
+    ]
+    whole = figures(screen, scores, "true", names, letters, taken)
+    if not screen.is_terminal:
+        screen.width = max(_PLAIN_WIDTH, _width(whole, screen))
+    tables = [whole]
+    if _width(whole, screen) > screen.width:
+        beside = _table("true", letters, screen.width >= _ROOMY)
+        for letter, counts in zip(letters, taken, strict=True):
+            beside.add_row(letter, *counts)
+        tables = [figures(screen, scores, "true", names), beside]
+    for table in tables[:1] + [table for table in tables[1:] if _width(table, screen) <= screen.width]:
+        screen.print(table)
+    if len(tables) > 1 and _width(tables[1], screen) > screen.width:
+        screen.print(styled("what was taken for what is too wide for this terminal; --json has it"))
+    summary = styled(f"accuracy {scores.accuracy:.1%}, macro-F1 {scores.macro_f1:.3f}", "bold")
+    summary += styled(f" over {scores.windows} windows {of} (chance: {scores.chance:.1%})")
+    screen.print(summary, soft_wrap=True)
+
+
+def figures(
+    screen: Any,
+    scores: Scores,
+    of: str,
+    names: Sequence[str],
+    more: Sequence[str] = (),
+    cells: Sequence[Sequence[Any]] = (),
+) -> Any:
+    """A rich table of each label's windows, recall, precision and F1, under `names`, and of `more` columns of cells.
+
+    Where the screen, a rich console, has not the room, names are folded: numbers stay whole.
+    """
+    screen.width = max(screen.width, _LEAST)
+    table = _table(of, ["windows", "recall", "precision", "F1", *more], screen.width >= _ROOMY)
+    rows = zip(scores.recall, scores.precision, scores.f1, cells or [()] * len(names), strict=True)
+    for name, count, (*shares, taken) in zip(names, scores.confusion.sum(axis=1), rows, strict=True):
+        table.add_row(styled(name), str(count), *(f"{share:.2f}" for share in shares), *taken)
+    return table
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
@@ -59,43 +87,37 @@ def as_json(scores: Scores) -> dict[str, Any]:
     }
 
 
-def draw(path: Path, scores: Scores, title: str) -> None:
+def draw(path: Path, scores: Scores, of: str) -> None:
     """Write the confusion matrix as a PNG.
 
     Raises:
         RuntimeUnavailableError: matplotlib is not installed.
         OutputError: the file cannot be written.
     """
-    need("matplotlib").use("Agg")
     size = max(4.5, 0.5 * len(scores.labels) + 2.5)
-    figure = need("matplotlib.figure").Figure(
-        figsize=(size + 1, size), dpi=120, facecolor="white", layout="constrained"
-    )
-    axes = figure.subplots()
     share = scores.confusion / np.maximum(scores.confusion.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row, column in zip(*np.nonzero(share >= 0.005), strict=True):
-        colour = "white" if share[row, column] > 0.55 else _INK
-        axes.text(column, row, f"{100 * share[row, column]:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    places = range(len(scores.labels))
-    axes.set_xticks(places, scores.labels, rotation=45, ha="right", fontsize=9, color=_INK)
-    axes.set_yticks(places, scores.labels, fontsize=9, color=_INK)
-    axes.set_xlabel("recognised as", color=_INK)
-    axes.set_ylabel("true", color=_INK)
-    axes.set_title(
-        f"{title}\n{scores.accuracy:.1%} of {scores.windows} windows right, macro-F1 {scores.macro_f1:.2f}; "
-        "share of each label's windows, %",
-        loc="left", fontsize=9, color=_INK,
-    )  # fmt: skip
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, shrink=0.6, format="%.1f").outline.set_visible(False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_atomically(path, picture.getvalue())
+    with drawing(path, max(8, size + 1), size) as figure:
+        axes = figure.subplots()
+        confusion(figure, axes, share, scores.labels)
+        figure.suptitle(
+            f"{title(of)}\n{scores.accuracy:.1%} of {scores.windows} windows right, macro-F1 {scores.macro_f1:.2f}; "
+            "share of each label's windows, %",
+            x=0.01, ha="left", fontsize=9, color=INK,
+        )  # fmt: skip
 
 
-def _count(count: int, right: bool) -> str:
-    if not count:
-        return "[dim].[/dim]"
-    return f"[bold green]{count}[/bold green]" if right else f"[red]{count}[/red]"
+def _table(of: str, columns: Sequence[str], roomy: bool) -> Any:
+    table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD, padding=(0, int(roomy)))
+    table.add_column(of, overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table
+
+
+def _width(table: Any, screen: Any) -> int:
+    """How wide a table is where there is room for all of it."""
+    return int(need("rich.measure").Measurement.get(screen, screen.options.update(width=1 << 20), table).maximum)
+
+
+def _count(count: int, right: bool) -> Any:
+    return styled(str(count), "bold green" if right else "red") if count else styled(".", "dim")

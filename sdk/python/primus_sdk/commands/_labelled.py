@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.calibration.admission import poor
-from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._cli import echo
+from primus_sdk.commands._progress import phase, tracked
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
@@ -53,9 +52,13 @@ def read(dataset: str, data: str | None, quiet: bool) -> list[Recording]:
         return watch.read(data)
     assert data is not None  # the command refused that
     report = Report()
-    found = folder.read(data, report) if dataset == "folder" else list(classyglass.read(data, report))
+    if dataset == "folder":
+        with phase("reading recordings", quiet):
+            found = folder.read(data, report)
+    else:
+        found = list(tracked(classyglass.read(data, report), "reading recordings", quiet))
     if report.skipped or (report.notes and not quiet):
-        click.echo(report, err=True)
+        echo(report, err=True)
     return found
 
 
@@ -81,7 +84,7 @@ def embedded(
     times: list[tuple[int, int]] = []
     left_out: Counter[str] = Counter()
     began = 0
-    for recording in _progress(recordings, quiet):
+    for recording in tracked(recordings, "embedding recordings", quiet):
         windows = windows_of(recording, hop, sensors)
         reasons = [poor(window.quality, least_hz) for window in windows]
         left_out.update(reason for reason in reasons if reason)
@@ -110,13 +113,3 @@ def _nothing(left_out: Counter[str], least_hz: float) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
     slow = f"; sensors slower than {least_hz:g} Hz need --least-hz" if "slow" in left_out else ""
     return f"no window is good enough to learn from ({reasons}){slow}"
-
-
-def _progress(recordings: list[Recording], quiet: bool) -> Iterable[Recording]:
-    if quiet or not sys.stderr.isatty():
-        return recordings
-    console = need("rich.console").Console(stderr=True)
-    tracked: Iterable[Recording] = need("rich.progress").track(
-        recordings, "embedding recordings", console=console, transient=True
-    )
-    return tracked

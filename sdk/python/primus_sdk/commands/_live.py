@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._cli import echo, need
+from primus_sdk.commands._confusion import figures
 from primus_sdk.commands._record import record
+from primus_sdk.commands._rich import console, styled
 from primus_sdk.commands._scores import Scores
 from primus_sdk.commands._session import Step, Take
+from primus_sdk.commands._text import cut
 
-_BESIDE = 52  # characters of a recording's line beside its timeline
+_COUNTS = 16  # characters of a recording's line behind its timeline: " right/windows share"
 _PLAIN_WIDTH = 100  # where the output is no terminal
 
 
@@ -72,7 +75,7 @@ class _Lines:
         self._say("summary", {"windows": scores.windows, **rounded, "f1": f1})
 
     def _say(self, event: str, fields: dict[str, Any]) -> None:
-        click.echo(json.dumps({"event": event, **fields}))
+        echo(json.dumps({"event": event, **fields}))
 
     def __enter__(self) -> Self:
         return self
@@ -88,23 +91,25 @@ class _Timelines:
 
     def __init__(self, labels: Sequence[str]) -> None:
         self._letters = dict(zip(labels, string.ascii_uppercase + string.ascii_lowercase, strict=False))
-        self._console = need("rich.console").Console(highlight=False)
+        self._console = console()
         if not self._console.is_terminal:
             self._console.width = _PLAIN_WIDTH
-        self._width = max(8, min(60, self._console.width - _BESIDE))
-        self._text = need("rich.text").Text
+        self._head = max(12, min(34, self._console.width * 2 // 5))
+        self._width = max(4, min(60, self._console.width - self._head - _COUNTS))
         self._live = need("rich.live").Live(console=self._console, refresh_per_second=8, transient=True)
         self._take: Take | None = None
         self._whom = ""
         self._steps: list[Step] = []
 
     def begin(self, trial: Trial) -> None:
-        self._console.print(
-            f"[bold]{trial.dataset}[/bold] on {trial.runtime}: calibrated on {trial.shots} windows of "
-            f"{len(trial.known)} people, now streaming {trial.whom} ({', '.join(trial.unseen)})"
+        begin = styled(trial.dataset, "bold") + styled(
+            f" on {trial.runtime}: calibrated on {trial.shots} windows of {len(trial.known)} people, now streaming "
+            f"{trial.whom} ({', '.join(trial.unseen)})"
         )
+        self._console.print(begin)
         self._whom = trial.whom
-        self._console.print("  ".join(f"[bold]{letter}[/bold] {label}" for label, letter in self._letters.items()))
+        names = [styled(letter, "bold") + styled(f" {label}") for label, letter in self._letters.items()]
+        self._console.print(styled("  ").join(names))
         self._console.print()
 
     def open(self, take: Take) -> None:
@@ -112,17 +117,17 @@ class _Timelines:
 
     def step(self, step: Step) -> None:
         self._steps.append(step)
-        now = f"   now: {step.label} {step.prediction.probability:.0%}"
-        self._live.update(self._line() + self._text(now, style="bold"))
+        self._live.update(self._line() + styled(f"   now: {step.label} {step.prediction.probability:.0%}", "bold"))
 
     def close(self) -> None:
         if self._steps:
-            self._live.update(self._text(""))
+            self._live.update(styled(""))
             self._console.print(self._line())
 
     def _line(self) -> Any:
         assert self._take is not None
-        line = self._text(f"user {self._take.user:>2}  {self._take.true:<24.24} ")
+        head = cut(f"user {self._take.user:>2}  {self._take.true}", self._head - 1)
+        line = styled(f"{head:<{self._head}}", no_wrap=True, overflow="ellipsis")
         count = len(self._steps)
         shown = [self._steps[i * count // min(count, self._width)] for i in range(min(count, self._width))]
         for step in shown:
@@ -132,17 +137,10 @@ class _Timelines:
         return line
 
     def summary(self, scores: Scores) -> None:
-        table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD)
-        table.add_column("activity")
-        for name in ("windows", "recall", "precision", "F1"):
-            table.add_column(name, justify="right")
-        figures = zip(scores.recall, scores.precision, scores.f1, strict=True)
-        for label, count, values in zip(scores.labels, scores.confusion.sum(axis=1), figures, strict=True):
-            table.add_row(label, str(count), *(f"{value:.2f}" for value in values))
-        self._console.print(table)
+        self._console.print(figures(self._console, scores, "activity", scores.labels))
+        accuracy = styled(f"window accuracy {scores.accuracy:.1%}, macro-F1 {scores.macro_f1:.3f}", "bold")
         self._console.print(
-            f"[bold]window accuracy {scores.accuracy:.1%}, macro-F1 {scores.macro_f1:.3f}[/bold] over {scores.windows} "
-            f"windows of {self._whom} (chance: {scores.chance:.1%})"
+            accuracy + styled(f" over {scores.windows} windows of {self._whom} (chance: {scores.chance:.1%})")
         )
 
     def __enter__(self) -> Self:

@@ -7,12 +7,19 @@ from collections import Counter, deque
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from primus_sdk.commands._cli import click, need
+from primus_sdk.commands._cli import echo, need
 from primus_sdk.commands._record import record, remark
+from primus_sdk.commands._rich import console, styled
 from primus_sdk.commands._session import Step, Take
+from primus_sdk.commands._text import cut
 
 _SHOWN = 12  # windows in the table
-_BAR = 20  # characters
+_BAR, _LEAST_BAR = 20, 6  # characters
+_NAME = 24  # characters of a label
+_NEEDS = 22  # characters of the columns s and %, and of what is around them and the activity
+_NEEDED = 3  # columns that are shown however narrow the terminal
+_BESIDE = 3  # characters around a column
+_HEADS = {"s": "s", "activity": "activity", "or else": "or else"}
 
 
 class Display(Protocol):
@@ -31,8 +38,8 @@ def display(as_json: bool) -> Display:
     """The display that was asked for, or that the output can show."""
     if as_json:
         return JsonDisplay()
-    console = need("rich.console").Console(highlight=False)
-    return _Table(console) if console.is_terminal else _Lines()
+    screen = console()
+    return _Table(screen) if screen.is_terminal else _Lines()
 
 
 class JsonDisplay:
@@ -42,7 +49,7 @@ class JsonDisplay:
         """Nothing to say: each window names its recording."""
 
     def step(self, step: Step) -> None:
-        click.echo(json.dumps(record(step)))
+        echo(json.dumps(record(step)))
 
     def close(self, take: Take) -> None:
         """Nothing to say."""
@@ -83,18 +90,20 @@ class _Lines(JsonDisplay):
     def step(self, step: Step) -> None:
         self._summed.add(step)
         said = step.prediction
-        click.echo(f"{step.start_s:8.2f} s  {step.label:<24} {said.probability:4.0%}  {remark(step)}".rstrip())
+        echo(f"{step.start_s:8.2f} s  {step.label:<24} {said.probability:4.0%}  {remark(step)}".rstrip())
 
     def close(self, take: Take) -> None:
-        click.echo(self._summed.line(take))
+        echo(self._summed.line(take))
 
 
 class _Table:
-    """The last windows and the likeliest label's probability, drawn anew as they come."""
+    """The last windows and the likeliest label's probability, drawn anew as they come, as wide as the terminal is."""
 
-    def __init__(self, console: Any) -> None:
-        self._console = console
-        self._live = need("rich.live").Live(console=console, refresh_per_second=8, transient=True)
+    def __init__(self, screen: Any) -> None:
+        self._console = screen
+        self._live = need("rich.live").Live(console=screen, refresh_per_second=8, transient=True)
+        self._name = max(4, min(_NAME, screen.width - _NEEDS))
+        self._block = "#" if screen.options.ascii_only else "█"
         self._steps: deque[Step] = deque(maxlen=_SHOWN)
         self._summed = _Summed()
 
@@ -108,27 +117,49 @@ class _Table:
         self._live.update(self._drawn())
 
     def close(self, take: Take) -> None:
-        text = need("rich.text").Text
-        self._live.update(text(""))
+        self._live.update(styled(""))
         if self._steps and take.true is None:
             self._console.print(self._drawn())
-        self._console.print(text(self._summed.line(take)))
+        self._console.print(styled(self._summed.line(take)))
 
     def _drawn(self) -> Any:
         newest = self._steps[-1]
-        text = need("rich.text").Text
-        table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD, title=text(newest.take.name))
-        for name, justify in (("s", "right"), ("activity", "left"), ("", "left"), ("or else", "left"), ("", "left")):
-            table.add_column(name, justify=justify)
-        for step in self._steps:
+        rows = [self._cells(step) for step in self._steps]
+        names, bar = self._fitting(rows)
+        title = styled(newest.take.name, no_wrap=True, overflow="ellipsis")
+        table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD, title=title)
+        for name in names:
+            table.add_column(_HEADS.get(name, ""), justify="right" if name in ("s", "%") else "left", no_wrap=True)
+        for step, cells in zip(self._steps, rows, strict=True):
             said = step.prediction
-            bar = "█" * round(said.probability * _BAR)
-            order = sorted(said.probabilities.items(), key=lambda item: -item[1])
-            second = f"{order[1][0]} {order[1][1]:.0%}" if len(order) > 1 else ""
+            cells["bar"] = f"{self._block * round(said.probability * bar):<{bar}}"
             style = "dim" if said.label is None or step.recognition.held else "bold" if step is newest else ""
-            cells = (f"{step.start_s:.1f}", step.label, f"{bar:<{_BAR}} {said.probability:4.0%}", second, remark(step))
-            table.add_row(*(text(cell) for cell in cells), style=style)
+            table.add_row(*(styled(cells[name]) for name in names), style=style)
         return table
+
+    def _fitting(self, rows: list[dict[str, str]]) -> tuple[list[str], int]:
+        """The columns that fit, what is needed most first, and the width of the bar, which takes what is left."""
+        cells = need("rich.cells").cell_len
+        widths = {name: max(cells(row[name]) for row in rows) for name in rows[0]}
+        widths = {name: width and max(width, len(_HEADS.get(name, ""))) for name, width in widths.items()}
+        names: list[str] = []
+        left = self._console.width - 1
+        for name, width in (widths | {"bar": _LEAST_BAR}).items():
+            if len(names) < _NEEDED or 0 < width <= left - _BESIDE:
+                names, left = [*names, name], left - width - _BESIDE
+        return names, max(_LEAST_BAR, min(_BAR, _LEAST_BAR + left))
+
+    def _cells(self, step: Step) -> dict[str, str]:
+        said = step.prediction
+        order = sorted(said.probabilities.items(), key=lambda item: -item[1])
+        return {
+            "s": f"{step.start_s:.1f}",
+            "activity": cut(step.label, self._name),
+            "%": f"{said.probability:4.0%}",
+            "bar": "",
+            "or else": f"{cut(order[1][0], self._name)} {order[1][1]:.0%}" if len(order) > 1 else "",
+            "remark": remark(step),
+        }
 
     def __enter__(self) -> Self:
         self._live.__enter__()

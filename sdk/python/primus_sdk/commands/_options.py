@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.commands._cli import click
+from primus_sdk.commands._cli import FloatRange, click
 from primus_sdk.commands._session import How
 from primus_sdk.recordings import csv_table
 from primus_sdk.recordings.folder import Declared, mount_of
@@ -98,7 +98,7 @@ _OPTIONS = [
     click.option("--hop", type=float, default=1.0, show_default=True, help="Seconds from window to window."),
     click.option("--smoothing", type=click.IntRange(1, 1000), default=1, show_default=True,
                  help="Windows that the probabilities are the mean of."),
-    click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0, show_default=True,
+    click.option("--reject-below", type=FloatRange(0, 1), default=0.0, show_default=True,
                  help="A label less likely than this is none of these."),
     click.option("--rest-gate", is_flag=True, help="While the head is still, hold the last state and rest as well."),
     click.option("--speed", type=click.Choice(["max", "1x"]), default="max", show_default=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from primus_sdk.commands._heard import Heard
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser
@@ -18,7 +19,7 @@ from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.sensors import Sensors
 
 NONE = "none of these"
-"""What a rejected window counts as."""
+"""What a rejected window counts as; in brackets where it is a label of the head's."""
 _PIECE_S = 0.2  # as much as a device may collect before it hands samples over
 
 
@@ -74,7 +75,8 @@ class Step:
     @property
     def label(self) -> str:
         """What it was recognised as, or that it was rejected."""
-        return self.prediction.label or NONE
+        said = self.prediction
+        return (f"({NONE})" if NONE in said.labels else NONE) if said.label is None else said.label
 
     @property
     def right(self) -> bool:
@@ -89,12 +91,14 @@ class Session:
         refused: windows whose values cannot be what they were declared to be.
         refusal: why the first of them was refused.
         dropped: samples that no window shows, of all takes.
+        heard: the rows that came, of all takes.
     """
 
     def __init__(self, recogniser: Recogniser, how: How) -> None:
         self._recogniser, self._how = recogniser, how
         self.refused, self.refusal = 0, ""
         self.dropped = Dropped()
+        self.heard = Heard()
 
     def steps(self, take: Take) -> Iterator[Step]:
         """The windows of a take, as they are recognised; one that is refused is counted, the others go on."""
@@ -113,11 +117,12 @@ class Session:
     def _recognitions(self, source: Recording | Iterable[Push]) -> Iterator[Recognition]:
         how, failed = self._how, None
         if isinstance(source, Recording):
+            self.heard.recording(source)
             replay = self._recogniser.replay(source, how.hop, **how.options())
             yield from self._kept(lambda: replay)
             self._add(replay.dropped)
             return
-        stream, pushes = self._recogniser.stream(how.hop, **how.options()), iter(source)
+        stream, pushes = self._recogniser.stream(how.hop, **how.options()), self.heard.pushes(source)
         try:
             yield from self._kept(lambda: stream.over(pushes))
         except RecordingError as error:  # what came before it is not lost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ Kind: TypeAlias = Literal["csv", "live csv", "jsonl", "export"]
 Say: TypeAlias = Callable[[str], None]
 
 _JSONL = (".jsonl", ".ndjson")
+_TIME_UNIT = "is --time-unit right?"
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,20 @@ class Opened:
         takes: one for each recording.
         sensors: what its samples mean to the stream.
         left_out: what could not be read, in words, once all takes are through.
+        doubt: what may be wrong with times that give no window; empty where the source says its unit itself.
     """
 
     takes: Iterable[Take]
     sensors: Sensors
     left_out: Callable[[], str] = str
+    doubt: str = ""
 
 
 def kind_of(source: str, input_form: str | None) -> Kind:
     """What SOURCE is, by what is there.
 
     Raises:
-        RecordingError: a folder that is no export.
+        RecordingError: a folder that is no export, or cannot be read.
     """
     if source == "-":
         return "jsonl" if input_form == "jsonl" else "live csv"
@@ -64,6 +68,8 @@ def kind_of(source: str, input_form: str | None) -> Kind:
     if path.suffix.lower() == ".zip" and path.is_file():
         return "export"
     if path.is_dir():
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise RecordingError(f"cannot read the folder {source}: permission denied")
         if not sensor_logger.is_export(path):
             raise RecordingError(
                 f"{source} is a folder, but no export of Sensor Logger; for a folder of labelled recordings give "
@@ -89,14 +95,14 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
         if note:
             reading.say(f"{source}: {note}")
         recording = Recording(source, "", "", accelerometer, gyroscope)
-        yield Opened([take_of(recording, paced=reading.paced, labelled=False)], Sensors())
+        yield Opened([take_of(recording, paced=reading.paced, labelled=False)], Sensors(), doubt=_TIME_UNIT)
     else:
         with _file(source) as file:
             name = "stdin" if source == "-" else source
             if kind == "live csv":
                 declared = reading.declared
-                rows = _table.pushes(file, name, declared.columns, declared.time_unit)
-                yield Opened([Take(name, rows)], declared.sensors)
+                rows = _table.pushes(file, name, declared.columns, declared.time_unit, reading.say)
+                yield Opened([Take(name, rows)], declared.sensors, doubt=_TIME_UNIT)
                 return
             units = reading.declared.sensors
             lines = JsonLines(
@@ -107,7 +113,7 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
                 device=reading.device,
                 say=reading.say,
             )
-            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out)
+            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?")
 
 
 def _of_export(source: str, reading: Reading) -> Take:
@@ -120,6 +126,8 @@ def _of_export(source: str, reading: Reading) -> Take:
 @contextmanager
 def _file(source: str) -> Iterator[BinaryIO]:
     if source == "-":
+        if sys.stdin is None:  # as Python has it where it was started without one
+            raise RecordingError("stdin is closed; pipe samples into this command, or name a file")
         yield sys.stdin.buffer
         return
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from primus_sdk.errors import RecordingError
@@ -10,8 +10,12 @@ from primus_sdk.recordings import csv_table
 from primus_sdk.streaming.stream import Push
 
 
-def pushes(file: BinaryIO, name: str, columns: tuple[int | str, ...], time_unit: str) -> Iterator[Push]:
+def pushes(
+    file: BinaryIO, name: str, columns: tuple[int | str, ...], time_unit: str, say: Callable[[str], None]
+) -> Iterator[Push]:
     """Give each row of a CSV as it comes: its time in nanoseconds, read to the last digit, and its six values.
+
+    A last row that is cut short is left out, as `csv_table.read` does, and said.
 
     Raises:
         RecordingError: nothing comes, a column is not there, or a field is no number; names the line.
@@ -29,7 +33,14 @@ def pushes(file: BinaryIO, name: str, columns: tuple[int | str, ...], time_unit:
         number += 1
         if line.strip():
             where = f"{name}, line {number}"
-            yield _push(csv_table.fields(line, where), places, time_unit, where)
+            try:
+                push = _push(csv_table.fields(line, where), places, time_unit, where)
+            except RecordingError:
+                if csv_table.is_cut_short(line):
+                    say(f"{name}: {csv_table.CUT_SHORT}")
+                    return
+                raise
+            yield push
 
 
 def _push(fields: list[str], places: list[int], time_unit: str, where: str) -> Push:

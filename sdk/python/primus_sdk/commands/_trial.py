@@ -62,7 +62,8 @@ def shots(
     for label, by_user in sorted(by_label.items()):
         shuffled = [[windows[i] for i in random.permutation(len(windows))] for windows in by_user.values()]
         random.shuffle(shuffled)
-        turns = [windows[turn] for turn in range(count) for windows in shuffled if turn < len(windows)][:count]
+        longest = min(count, max(map(len, shuffled)))  # any count may be asked for
+        turns = [windows[turn] for turn in range(longest) for windows in shuffled if turn < len(windows)][:count]
         taken += turns
         labels += [label] * len(turns)
     if not taken:

@@ -10,10 +10,12 @@ import numpy as np
 
 from primus_sdk import load
 from primus_sdk.calibration.admission import LEAST_HZ
-from primus_sdk.calibration.fit import fit_head
+from primus_sdk.calibration.fit import LEAST_C, MOST_C, fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import FloatRange, click, command, echo
+from primus_sdk.commands._destinations import check_file, check_store
 from primus_sdk.commands._labelled import Labelled
+from primus_sdk.commands._progress import phase
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._validated import Validated, validated
 from primus_sdk.errors import CalibrationError
@@ -39,7 +41,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object in
 def _data_options(function: Any) -> Any:
     """What `fit` and `evaluate` share: where the windows come from, and what embeds them."""
     for option in (
-        click.option("--least-hz", type=click.FloatRange(20, 49), default=LEAST_HZ, show_default=True,
+        click.option("--least-hz", type=FloatRange(20, 49), default=LEAST_HZ, show_default=True,
                      help="Windows with fewer samples a second are left out; lower it for slow sensors."),
         click.option("--hop", type=float, default=1.0, show_default=True, help="Seconds from window to window."),
         click.option("--runtime", help="onnxruntime, litert, ... [default: the first that is installed]"),
@@ -66,7 +68,7 @@ def main() -> None:
 @_data_options
 @_STORE
 @click.option("--prior", type=_FILE, help="A head to start from; its labels stay, new ones are added.")
-@click.option("--c", type=click.FloatRange(0, min_open=True),
+@click.option("--c", type=FloatRange(LEAST_C, MOST_C),
               help="How freely the head follows the windows. [default: what did best on held-out people]")  # fmt: skip
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Of the cross-validation.")
 @click.option("--keep", type=click.IntRange(2), default=KEEP, show_default=True, help="Versions kept in the store.")
@@ -77,27 +79,30 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
     What is printed before it is saved is cross-validated: by people where each label was done by two or more of them,
     else by recordings.
     """
+    check_store(store)
     before = None if prior is None else Head.load(prior)
     windows, encoder = _windows(before, as_json, **options)
     mount = None if before is None else before.mount
-    head = fit_head(windows.embeddings, windows.labels, encoder, c=c, prior=before, mount=mount)
-    found, why = _validation(windows, encoder, folds, c, before)
+    with phase("fitting the head", as_json):
+        head = fit_head(windows.embeddings, windows.labels, encoder, c=c, prior=before, mount=mount)
+    with phase(f"cross-validating in {folds} folds", as_json):
+        found, why = _validation(windows, encoder, folds, c, before)
     if not as_json:
         left_out = sum(windows.left_out.values())
-        click.echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
+        echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
         if found is None:
-            click.echo(f"not cross-validated: {why}", err=True)
+            echo(f"not cross-validated: {why}", err=True)
         else:
             _confusion.show(found.scores, f"cross-validated, {found.folds} folds by {found.by}")
     version = HeadStore(store, keep).save(head)
     if as_json:
         told = None if found is None else _confusion.as_json(found.scores) | {"by": found.by, "folds": found.folds}
         result = {"store": str(store), "version": version, "windows": len(windows.labels)}
-        click.echo(json.dumps({
+        echo(json.dumps({
             **result, "left_out": windows.left_out, "cross_validated": told, "head": _describe.as_json(head)
         }))  # fmt: skip
     else:
-        click.echo(f"saved as version {version} in {store}; it is now the current one")
+        echo(f"saved as version {version} in {store}; it is now the current one")
 
 
 @command(name="evaluate", epilog=EXAMPLES)
@@ -108,6 +113,7 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
 @_JSON
 def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Say how often a head is right on labelled recordings."""
+    check_file(plot)
     chosen = _chosen(store, head)
     windows, _ = _windows(chosen, as_json, **options)
     best = chosen.probabilities(windows.embeddings).argmax(axis=1)
@@ -119,15 +125,15 @@ def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: 
     if as_json:
         people = {user: round(share, 4) for user, share in by_user.items()}
         extra = {"left_out": windows.left_out, "unknown_labels": unknown, "accuracy_by_user": people}
-        click.echo(json.dumps(_confusion.as_json(result) | extra))
+        echo(json.dumps(_confusion.as_json(result) | extra))
     else:
         _confusion.show(result, f"of {len(by_user)} people; {sum(windows.left_out.values())} windows left out")
         if unknown:
-            click.echo(f"the head does not know {', '.join(unknown)}: these windows count as wrong", err=True)
+            echo(f"the head does not know {', '.join(unknown)}: these windows count as wrong", err=True)
     if plot is not None:
         _confusion.draw(plot, result, f"head of {chosen.created}, {len(chosen.labels)} labels")
         if not as_json:
-            click.echo(f"wrote {plot}")
+            echo(f"wrote {plot}")
 
 
 @command(name="show", epilog=EXAMPLES)
@@ -140,17 +146,17 @@ def show(head: Path | None, store: Path | None, as_json: bool) -> None:
         raise click.UsageError("give a head's file, or --store FOLDER")
     if head is not None:
         found = Head.load(head)
-        click.echo(json.dumps(_describe.as_json(found)) if as_json else _describe.text(found))
+        echo(json.dumps(_describe.as_json(found)) if as_json else _describe.text(found))
         return
     assert store is not None  # refused above
     versions = HeadStore(store).history()
     if as_json:
-        click.echo(json.dumps({"store": str(store), "versions": [_describe.version_as_json(v) for v in versions]}))
+        echo(json.dumps({"store": str(store), "versions": [_describe.version_as_json(v) for v in versions]}))
         return
     for version in versions:
-        click.echo(_describe.version_line(version))
+        echo(_describe.version_line(version))
     current = next(version.head for version in versions if version.current)
-    click.echo("" if current is None else f"\n{_describe.text(current)}")
+    echo("" if current is None else f"\n{_describe.text(current)}")
 
 
 @command(name="roll-back", epilog=EXAMPLES)
@@ -163,9 +169,9 @@ def roll_back(store: Path, to: int | None, as_json: bool) -> None:
     version = heads.roll_back(to)
     head = heads.load(version)
     if as_json:
-        click.echo(json.dumps({"store": str(store), "version": version, "head": _describe.as_json(head)}))
+        echo(json.dumps({"store": str(store), "version": version, "head": _describe.as_json(head)}))
     else:
-        click.echo(f"version {version} of {head.created} is now the current one: {', '.join(head.labels)}")
+        echo(f"version {version} of {head.created} is now the current one: {', '.join(head.labels)}")
 
 
 for subcommand in (fit, evaluate, show, roll_back):

@@ -11,10 +11,12 @@ from typing import Any
 
 from primus_sdk import load
 from primus_sdk.commands import _live, _now, _options, _plot, _sources, _timeline, _trial
-from primus_sdk.commands._cli import click, command
+from primus_sdk.commands._cli import click, command, echo
+from primus_sdk.commands._destinations import check_file
 from primus_sdk.commands._options import Chosen
+from primus_sdk.commands._progress import tracked
 from primus_sdk.commands._scores import scores
-from primus_sdk.commands._session import Session, Step, take_of
+from primus_sdk.commands._session import Session, Step, Take, take_of
 from primus_sdk.commands._sources import Opened, Reading
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.heads.head import Head
@@ -23,6 +25,7 @@ from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
 from primus_sdk.windowing.sensors import Sensors
 from primus_sdk.windowing.windows import WindowStream
 
+_NAMED = 5  # recordings without a window that are named
 EXAMPLES = """\b
 Examples:
   primus-stream --dataset watch
@@ -52,11 +55,14 @@ def main(source: str | None, dataset: str | None, **options: Any) -> None:
     the recordings of the others through it, and says how often it was right; a folder of one person's recordings, or
     one with --head, is streamed through that head.
     """
+    source = source or None
     if dataset is None and source is None:
         raise click.UsageError("give a CSV file, an export of Sensor Logger, - for stdin, or --dataset watch")
     kind = None if dataset is not None or source is None else _sources.kind_of(source, options["input"])
     chosen = _options.chosen(click.get_current_context(), dataset or kind or "", options)
     WindowStream(chosen.how.hop)  # a wrong hop is said before anything is read
+    for file in (chosen.plot, chosen.save_head):
+        check_file(file)
     with load(chosen.bundle, chosen.runtime) as recogniser:
         if kind is not None and source is not None:
             _check_head(recogniser, chosen)
@@ -74,7 +80,7 @@ def main(source: str | None, dataset: str | None, **options: Any) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    echo(text, err=True)
 
 
 def _recordings(dataset: str, source: str | None, chosen: Chosen) -> list[Recording]:
@@ -87,11 +93,10 @@ def _recordings(dataset: str, source: str | None, chosen: Chosen) -> list[Record
             else "--dataset folder needs the folder of recordings"
         )
     report = Report()
-    recordings = (
-        list(classyglass.read(source, report))
-        if dataset == "classyglass"
-        else folder.read(source, report, chosen.device)
-    )
+    if dataset == "classyglass":
+        recordings = list(tracked(classyglass.read(source, report), "reading recordings", chosen.as_json))
+    else:
+        recordings = folder.read(source, report, chosen.device)
     if not chosen.as_json or report.skipped:
         _say(str(report))
     return recordings
@@ -110,36 +115,63 @@ def _check_head(recogniser: Recogniser, chosen: Chosen) -> None:
 
 
 def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen) -> None:
-    """Stream takes one after the other through the head."""
+    """Stream takes one after the other through the head; what came before an error or Ctrl-C is shown as well."""
     session = Session(recogniser, replace(chosen.how, sensors=opened.sensors))
-    steps: list[Step] = []  # kept for the plot alone: a live stream may never end
-    count, known, right = 0, 0, 0
-    with _now.display(chosen.as_json) as display:
-        for take in opened.takes:
-            display.open(take)
-            for step in session.steps(take):
-                count += 1
-                if take.true is not None and step.recognition.prediction is not None:
-                    known, right = known + 1, right + step.right
-                display.step(step)
-                if chosen.plot is not None:
-                    steps.append(step)
-            display.close(take)
-    left_out = "; ".join(filter(None, (session.left_out(), opened.left_out())))
-    if not count:
+    streamed = _Streamed()
+    try:
+        with _now.display(chosen.as_json) as display:
+            for take in opened.takes:
+                streamed.through(display, session, take, chosen.plot is not None)
+    finally:
+        left_out = "; ".join(filter(None, (session.left_out(), opened.left_out())))
+        if streamed.count:
+            streamed.tell(left_out, chosen)
+        if streamed.steps and chosen.plot is not None:
+            _timeline.draw(chosen.plot, streamed.steps, chosen.how.hop, f"{source}, {recogniser.runtime}")
+            _written(chosen)
+    if not streamed.count:
         name = "stdin" if source == "-" else source
         raise StreamError(
             session.refusal
-            or f"{name} ended before the first window: 5 s of samples at 20 Hz or more are needed"
+            or f"{name} ended before the first window: {session.heard}; 5 s of samples at 20 Hz or more are needed"
+            + (f"; {opened.doubt}" if opened.doubt and session.heard.enough else "")
             + (f" ({left_out})" if left_out else "")
         )
-    if left_out:
-        _say(left_out)
-    if known and not chosen.as_json:
-        click.echo(f"{right} of {known} windows right ({right / known:.1%})")
-    if chosen.plot is not None:
-        _timeline.draw(chosen.plot, steps, chosen.how.hop, f"{source}, {recogniser.runtime}")
-        _written(chosen)
+
+
+class _Streamed:
+    """What went through so far; the steps are kept for the plot alone, for a live stream may never end."""
+
+    def __init__(self) -> None:
+        self.count, self._known, self._right = 0, 0, 0
+        self.steps: list[Step] = []
+        self._without: list[str] = []
+
+    def through(self, display: _now.Display, session: Session, take: Take, keep: bool) -> None:
+        before = self.count
+        display.open(take)
+        try:
+            for step in session.steps(take):
+                self.count += 1
+                if keep:
+                    self.steps.append(step)
+                if take.true is not None and step.recognition.prediction is not None:
+                    self._known, self._right = self._known + 1, self._right + step.right
+                display.step(step)
+        finally:
+            if self.count > before:
+                display.close(take)
+            else:
+                self._without.append(take.name)
+
+    def tell(self, left_out: str, chosen: Chosen) -> None:
+        if left_out:
+            _say(left_out)
+        if self._without:
+            more = len(self._without) - _NAMED
+            _say(f"no window in {', '.join(self._without[:_NAMED])}{f' and {more} more' if more > 0 else ''}")
+        if self._known and not chosen.as_json:
+            echo(f"{self._right} of {self._known} windows right ({self._right / self._known:.1%})")
 
 
 def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chosen: Chosen) -> None:
@@ -148,7 +180,8 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
     provenance = recogniser.manifest.provenance
     known, unseen = _trial.split(recordings, chosen.seed, provenance if dataset == "classyglass" else {})
     unproven = dataset == "classyglass" and not set(unseen) <= set(provenance.get("users_held_out") or ())
-    whom = f"{len(unseen)} people {'its head' if unproven else 'it'} has not seen"
+    people = "person" if len(unseen) == 1 else "people"
+    whom = f"{len(unseen)} {people} {'its head' if unproven else 'it'} has not seen"
     if unproven and not chosen.as_json:
         _say("the bundle does not say that its encoder was trained without these people")
     calibration = [recording for recording in recordings if recording.user in known]
@@ -160,29 +193,32 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
     view.begin(_live.Trial(dataset, recogniser.runtime, known, unseen, whom, len(windows)))
     session = Session(recogniser, how)
     steps: list[Step] = []
-    with view:
-        for recording in sorted((r for r in recordings if r.user in unseen), key=_by_user):
-            take = take_of(recording, paced=how.paced)
-            view.open(take)
-            for step in session.steps(take):
-                steps.append(step)
-                view.step(step)
-            view.close()
-    if not steps and session.refusal:
-        raise StreamError(session.refusal)
-    result = scores([step.take.true or "" for step in steps], [step.label for step in steps])
-    view.summary(result)
-    if session.left_out():
-        _say(session.left_out())
-    if chosen.plot is not None:
-        title = f"{dataset}: {chosen.shots} shots an activity, {recogniser.runtime}"
-        _plot.draw(chosen.plot, steps, result, how.hop, title, whom)
-        _written(chosen)
+    try:
+        with view:
+            for recording in sorted((r for r in recordings if r.user in unseen), key=_by_user):
+                take = take_of(recording, paced=how.paced)
+                view.open(take)
+                for step in session.steps(take):
+                    steps.append(step)
+                    view.step(step)
+                view.close()
+    finally:  # after Ctrl-C as well, of what came until then
+        if steps:
+            result = scores([step.take.true or "" for step in steps], [step.label for step in steps])
+            view.summary(result)
+            if session.left_out():
+                _say(session.left_out())
+            if chosen.plot is not None:
+                title = f"{dataset}: {chosen.shots} shots an activity, {recogniser.runtime}"
+                _plot.draw(chosen.plot, steps, result, how.hop, title, whom)
+                _written(chosen)
+    if not steps:
+        raise StreamError(session.refusal or f"no recording of {', '.join(unseen)} has a window: {session.heard}")
 
 
 def _written(chosen: Chosen) -> None:
     if not chosen.as_json:
-        click.echo(f"wrote {chosen.plot}")
+        echo(f"wrote {chosen.plot}")
 
 
 def _by_user(recording: Recording) -> tuple[int, str, str, str]:

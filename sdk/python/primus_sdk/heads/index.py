@@ -93,7 +93,10 @@ class Index:
             HeadError: no index, of a newer schema, truncated, or altered in any byte.
         """
         cls.check_version(content)
-        damaged = HeadError("the index is damaged; roll_back() makes it anew from the heads that are there")
+        damaged = HeadError(
+            "the index is damaged; roll_back(), or primus-calibrate roll-back, makes it anew from the heads that are "
+            "there"
+        )
         if len(content) > _MAX_BYTES:
             raise damaged
         try:

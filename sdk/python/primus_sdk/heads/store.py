@@ -172,7 +172,8 @@ class HeadStore:
 
     def _damaged(self, entry: Entry, how: str) -> HeadError:
         return HeadError(
-            f"{self._path(entry.version)} is damaged ({how}); roll_back() makes an older head the current one"
+            f"{self._path(entry.version)} is damaged ({how}); roll_back(), or "
+            f"primus-calibrate roll-back --store {self._folder}, makes an older head the current one"
         )
 
     def _index(self) -> Index:
@@ -185,7 +186,10 @@ class HeadStore:
         if content is None and not self._head_files():
             raise HeadError(f"no head was saved in {self._folder}")
         if content is None:
-            raise HeadError(f"{self._folder} lost its {INDEX}; roll_back() makes it anew from the heads that are there")
+            raise HeadError(
+                f"{self._folder} lost its {INDEX}; roll_back(), or primus-calibrate roll-back "
+                f"--store {self._folder}, makes it anew from the heads that are there"
+            )
         try:
             return Index.from_bytes(content)
         except HeadError as error:

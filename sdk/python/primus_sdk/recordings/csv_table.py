@@ -24,12 +24,19 @@ NAMES = ("t", "ax", "ay", "az", "gx", "gy", "gz")
 NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Each time unit in nanoseconds."""
 
+CUT_SHORT = "the last row left out: it is cut short"
+"""What is said of a last row that is half a row."""
+
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 14  # rows parsed at once
 _LONGEST_TIME = 40  # characters
 _NO_TIME = ("", "nan", "inf", "-inf")
 _LATEST_NS = 1 << 62
 _Part: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64], bool]  # times, values, whether the last row was cut
+
+
+class _NoTimeError(ValueError):
+    """A number that is no time in the unit that was declared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,8 @@ def chosen(columns: str | Sequence[str | int]) -> list[int | str]:
         RecordingError: not seven of them, or one twice.
     """
     names = [str(name).strip() for name in (columns.split(",") if isinstance(columns, str) else columns)]
+    if "0" in names:
+        raise RecordingError(f"the columns are {columns!r:.200}; their numbers start at 1, none comes twice")
     if len(names) != len(NAMES) or len(set(names)) != len(NAMES) or not all(names):
         raise RecordingError(f"the columns are {columns!r:.200}; expected seven different ones, for {', '.join(NAMES)}")
     return [int(name) - 1 if name.isascii() and name.isdecimal() and int(name[:9]) > 0 else name for name in names]
@@ -96,7 +105,9 @@ def lines_of(file: BinaryIO, name: str) -> Iterator[str]:
     encoding = "utf-8-sig"
     while line := file.readline(_LONGEST_LINE):
         if len(line) == _LONGEST_LINE or b"\0" in line:
-            raise RecordingError(f"{name} is no CSV file: it has a line of 64 KB or more, or zero bytes")
+            raise RecordingError(
+                f"{name} is no CSV file: it has a line of 64 KB or more, or zero bytes, as UTF-16 has: save it as UTF-8"
+            )
         yield line.decode(encoding, "replace")
         encoding = "utf-8"
 
@@ -110,7 +121,7 @@ def fields(line: str, where: str) -> list[str]:
     try:
         return [field.strip() for field in next(csv.reader([line], strict=True), [])]
     except csv.Error as error:
-        raise RecordingError(f"{where}: {error}") from error
+        raise RecordingError(f"{where} is no row of a CSV ({error}); is this a CSV file, in UTF-8?") from error
 
 
 def positions(header: list[str], columns: Sequence[int | str], name: str) -> tuple[list[int], bool]:
@@ -120,10 +131,13 @@ def positions(header: list[str], columns: Sequence[int | str], name: str) -> tup
         RecordingError: a column is not there, or there twice.
     """
     missing = [column for column in columns if isinstance(column, str) and header.count(column) != 1]
+    line = ",".join(header)
+    if missing and "\ufffd" in line:
+        raise RecordingError(f"{name} is no CSV file: its first line is no text in UTF-8 ({line[:40]!r})")
     if missing:
         raise RecordingError(
             f"{name} has {'no' if missing[0] not in header else 'more than one'} column {missing[0]!r}; its first line "
-            f"is {','.join(header)[:80]!r}; expected {', '.join(map(str, columns))}"
+            f"is {line[:80]!r}; expected {', '.join(map(str, columns))}{_advice(header)}"
         )
     places = [header.index(column) if isinstance(column, str) else column for column in columns]
     if max(places) >= len(header):
@@ -140,17 +154,24 @@ def row(line: list[str], places: Sequence[int], unit: str, where: str) -> tuple[
     try:
         texts = [line[place] for place in places]
         return nanoseconds(texts[0], unit), [float(text) if text else float("nan") for text in texts[1:]]
+    except _NoTimeError as error:
+        raise RecordingError(f"{where}: {error}") from error
     except (IndexError, ValueError, OverflowError) as error:
         raise RecordingError(
             f"{where}: expected numbers in all {len(places)} columns, found {','.join(line)[:80]!r}"
         ) from error
 
 
+def is_cut_short(line: str) -> bool:
+    """Whether a line, which only the last can, ends without a line's end: it may be half a row."""
+    return not line.endswith(("\n", "\r"))
+
+
 def nanoseconds(text: str, unit: str) -> int:
     """A time as decimal text in whole nanoseconds, to the last digit.
 
     Raises:
-        ValueError: no number, or beyond what 64 bits hold.
+        ValueError: no number, or beyond what is taken for a time, 2^62 ns.
     """
     whole, _, fraction = text.partition(".")
     scale = NANOSECONDS[unit]
@@ -160,7 +181,10 @@ def nanoseconds(text: str, unit: str) -> int:
         digits = int(fraction[:12].ljust(12, "0")) * scale // 10**12
         time = int(whole) * scale + (-digits if whole.startswith("-") else digits)
     if abs(time) >= _LATEST_NS:
-        raise ValueError(f"{text} {unit} is no time")
+        raise _NoTimeError(
+            f"the time {text[:_LONGEST_TIME]} {unit} lies outside of +-146 years; is the time unit ({unit}) right? "
+            f"Declare one of {', '.join(NANOSECONDS)} (--time-unit, or time_unit in a folder's sensors.json)"
+        )
     return time
 
 
@@ -168,7 +192,7 @@ def _fast(block: list[str], places: list[int], unit: str) -> _Part:
     """Parse a block of clean rows; raises ValueError where `_careful` has to look."""
     if not any(line.strip() for line in block):
         return np.empty(0, np.int64), np.empty((0, len(places) - 1)), False
-    if not block[-1].endswith(("\n", "\r")):
+    if is_cut_short(block[-1]):
         raise ValueError("the last row may be half a row")
     kind = np.dtype([("time", f"U{_LONGEST_TIME}"), ("values", np.float64, (len(places) - 1,))])
     table = np.loadtxt(block, kind, comments=None, delimiter=",", usecols=places, quotechar='"', ndmin=1)
@@ -197,13 +221,26 @@ def _careful(block: list[str], places: list[int], unit: str, name: str, at: int)
                 found[places[0]], found[places[1]] = "0", ""  # a row without a time is left out as well
             time, numbers = row(found, places, unit, where)
         except RecordingError:
-            cut_short = not line.endswith(("\n", "\r"))
-            if not cut_short:
+            if not is_cut_short(line):
                 raise
+            cut_short = True
             break
         times.append(time)
         values.append(numbers)
     return np.array(times, np.int64), np.array(values, np.float64).reshape(len(times), len(places) - 1), cut_short
+
+
+def _advice(header: list[str]) -> str:
+    """What to do about a first line without the columns, where it shows what it is."""
+    line = ",".join(header).strip()
+    if line.startswith("{"):
+        return ". It looks like JSON lines: --input jsonl reads them"
+    for separator, spoken in ((";", "semicolons"), ("\t", "tabs")):
+        if line.count(separator) >= len(NAMES) - 1:
+            return f". Its fields are set apart by {spoken}; write commas, and points in numbers"
+    if header and all(map(_is_number, header)):
+        return f". It is no header: choose columns by number (--columns {','.join(map(str, range(1, len(NAMES) + 1)))})"
+    return ""
 
 
 def _is_number(text: str) -> bool:

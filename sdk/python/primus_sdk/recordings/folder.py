@@ -96,7 +96,7 @@ def read_csv(file: Path, declared: Declared = Declared(), where: str = "") -> tu
     if len(table.timestamps_ns) < 2:
         raise RecordingError(f"{where} has {len(table.timestamps_ns)} rows that can be used; expected two or more")
     notes = [f"{table.left_out} rows left out: a value is missing or not finite"] if table.left_out else []
-    notes += ["the last row left out: it is cut short"] if table.cut_short else []
+    notes += [csv_table.CUT_SHORT] if table.cut_short else []
     sensors, times = declared.sensors, table.timestamps_ns
     accelerometer = turned(table.values[:, :3], sensors.accelerometer_matrix())
     gyroscope = turned(table.values[:, 3:], sensors.gyroscope_matrix())
@@ -106,7 +106,8 @@ def read_csv(file: Path, declared: Declared = Declared(), where: str = "") -> tu
 def turned(values: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """`matrix @ sample` of each sample (n, 3), summed as a stream does it, to the last bit."""
     x, y, z = values.T
-    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes infinity or NaN, which a stream counts and leaves out
+        return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=1)
 
 
 def _read_one(

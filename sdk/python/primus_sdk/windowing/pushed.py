@@ -10,14 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk.errors import StreamError
 
 _RATE_HZ = 50
+_LONGEST_HOP_S = 86_400
 _LARGEST_TIME = 1 << 62
 
 
 def hop_points(seconds: float) -> int:
-    """The hop in steps of 20 ms."""
+    """The hop in steps of 20 ms; at most a day, so that no sum of hops leaves 64 bits."""
     points = seconds * _RATE_HZ
-    if not (np.isfinite(points) and points > 0.5 and abs(points - round(points)) < 1e-6):
-        raise StreamError(f"the hop is {seconds} s; expected a multiple of 0.02 s, 0.02 or more")
+    # Written so that NaN fails.
+    if not (0.5 < points <= _LONGEST_HOP_S * _RATE_HZ and abs(points - round(points)) < 1e-6):
+        raise StreamError(f"the hop is {seconds} s; expected a multiple of 0.02 s, 0.02 or more and a day at most")
     return round(points)
 
 

@@ -38,7 +38,7 @@ class WindowStream:
     Memory is bounded, whatever comes in: at most ten minutes of a sensor that runs ahead of the other are kept.
 
     Attributes:
-        hop_seconds: from one window's start to the next one's; a multiple of 0.02 from 0.02 up.
+        hop_seconds: from one window's start to the next one's; a multiple of 0.02 from 0.02 to 86400.
         sensors: what the samples that will be pushed mean.
         policy: what gaps and late samples do.
 

@@ -1,0 +1,74 @@
+"""Where the windows lie on a picture's axis of time: recordings one after the other, and gaps as long as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from primus_sdk.commands._session import Step
+
+_SHORT_S = 300  # a picture of less is in seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Where each of n windows begins and ends on the axis, (n,) each, ascending, in `unit` ("minutes" or "seconds").
+
+    A window stands for the hop that follows its start. A recording begins where the one before ended; so does what
+    comes after a clock that was set back.
+    """
+
+    starts: NDArray[np.float64]
+    ends: NDArray[np.float64]
+    unit: str
+
+    @property
+    def end(self) -> float:
+        """Where the last window ends; 0 without any."""
+        return float(self.ends[-1]) if len(self.ends) else 0.0
+
+    def bars(self, labels: Sequence[str]) -> list[tuple[float, float, str]]:
+        """Start, width and label of each stretch of equal labels without a gap."""
+        bars: list[tuple[float, float, str]] = []
+        for start, end, label in zip(self.starts.tolist(), self.ends.tolist(), labels, strict=True):
+            if bars and bars[-1][2] == label and np.isclose(sum(bars[-1][:2]), start):
+                bars[-1] = (bars[-1][0], end - bars[-1][0], label)
+            else:
+                bars.append((start, end - start, label))
+        return bars
+
+    def columns(self, values: NDArray[Any]) -> tuple[NDArray[np.float64], Any]:
+        """Edges (m + 1,) and values (K, m) that tile the axis: each window's (K, n), and masked columns for gaps."""
+        edges, places = [0.0], []
+        for place, (start, end) in enumerate(zip(self.starts.tolist(), self.ends.tolist(), strict=True)):
+            if start > edges[-1] + 1e-9:
+                edges.append(start)
+                places.append(-1)
+            edges.append(end)
+            places.append(place)
+        taken = np.array(places)
+        return np.array(edges), np.ma.masked_array(
+            values[:, taken], np.broadcast_to(taken < 0, (len(values), len(taken)))
+        )
+
+
+def moments(steps: Sequence[Step], hop: float, unit: str = "") -> Moments:
+    """Lay out the windows of one take after the other, `hop` seconds apart where there is no gap."""
+    starts: list[float] = []
+    offset = free = 0.0  # where the take begins, and where nothing is yet
+    for before, step in zip([None, *steps], steps, strict=False):
+        if before is None or before.take is not step.take:
+            offset = free
+        elif offset + step.start_s <= starts[-1]:
+            offset = free - step.start_s
+        starts.append(offset + step.start_s)
+        free = starts[-1] + hop
+    begins = np.array(starts, np.float64)
+    ends = np.minimum(begins + hop, np.append(begins[1:], np.inf))
+    unit = unit or ("seconds" if free < _SHORT_S else "minutes")
+    scale = {"seconds": 1.0, "minutes": 60.0}[unit]
+    return Moments(begins / scale, ends / scale, unit)
