@@ -100,10 +100,7 @@ class WindowStream:
         if gravity is None and type(timestamps_ns) is int and self._took_one(0, timestamps_ns, values):
             return self._windows()
         times = pushed.times(timestamps_ns)
-        samples = self._intakes[0].check(times, values)
-        if gravity is not None:
-            samples = samples + self._intakes[0].check(times, gravity)
-        self._take(times, samples, None)
+        self._take(times, self._accelerations(times, values, gravity), None)
         return self._windows()
 
     def push_gyroscope(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
@@ -123,10 +120,7 @@ class WindowStream:
                 f"rows have the shape {samples.shape}; expected (n, 6): accelerometer x y z, gyroscope x y z"
             )
         samples = samples.reshape(-1, 6)
-        accelerometer = self._intakes[0].check(times, samples[:, :3])
-        if gravity is not None:
-            accelerometer = accelerometer + self._intakes[0].check(times, gravity)
-        self._take(times, accelerometer, samples[:, 3:])
+        self._take(times, self._accelerations(times, samples[:, :3], gravity), samples[:, 3:])
         return self._windows()
 
     def flush(self) -> list[Window]:
@@ -144,6 +138,14 @@ class WindowStream:
         self._reach, self._due = [_AT_ONCE, _AT_ONCE], _AT_ONCE
         return windows
 
+    def _accelerations(self, times: Ints, values: ArrayLike, gravity: ArrayLike | None) -> Floats:
+        """Checked accelerometer samples (n, 3), gravity added where it comes apart."""
+        samples = self._intakes[0].check(times, values)
+        if gravity is None:
+            return samples
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped and counted later
+            return samples + self._intakes[0].check(times, gravity)
+
     def _took_one(self, side: int, time: int, values: Any) -> bool:
         """Take one sample of plain floats, the quick way; False where it is anything else."""
         if type(values) not in (tuple, list) or len(values) != 3 or not -_NEVER < time < _NEVER:
@@ -152,7 +154,7 @@ class WindowStream:
         if not (type(x) is float and type(y) is float and type(z) is float):
             return False
         self._intakes[side].add_one(time, (x, y, z))
-        if isfinite(x + y + z):
+        if isfinite(x) and isfinite(y) and isfinite(z):
             self._note(side, time, time)
         return True
 
@@ -175,8 +177,12 @@ class WindowStream:
         if len(apart) and apart.min() >= 0:  # as good as always
             self._note(side, int(times[0]), int(times[-1]), int(apart[-1]), bool(apart.max() > self._reset))
             return
+        before = self._intakes[side].newest
         while len(times):
-            back = np.maximum.accumulate(times) - times > self._reset
+            # What was pushed before counts as well, unless the clock is set back by the very first sample.
+            start = times[0] if before is None or before - int(times[0]) > self._reset else max(before, int(times[0]))
+            back = np.maximum(np.maximum.accumulate(times), start) - times > self._reset
+            before = None
             count = int(back.argmax()) if back.any() else len(times)
             part, times = times[:count], times[count:]
             step = int(part[-1] - part[-2]) if count > 1 else None
