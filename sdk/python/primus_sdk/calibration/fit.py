@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.calibration.optimum import TOLERANCE, optimum
-from primus_sdk.errors import CalibrationError
+from primus_sdk.errors import CalibrationError, HeadError
 from primus_sdk.heads.head import Head
 
 Array: TypeAlias = NDArray[np.float64]
@@ -71,6 +72,8 @@ def fit_head(
             0 with a prior), or a fit that does not reach the optimum.
         HeadError: the prior is of another encoder, or the mount is no rotation.
     """
+    if prior is not None:
+        arguments.instance(prior, Head, "the prior", HeadError).check_encoder(encoder_sha256)
     x, names, target = _ordered(checked(embeddings, labels), labels, prior)
     c = (DEFAULT_C if prior is None else DEFAULT_PRIOR_C) if c is None else c
     if not (math.isfinite(c) and c > 0):
@@ -79,7 +82,6 @@ def fit_head(
     if prior is None:
         weight, bias = _from_nothing(x, target, len(names), c)
     else:
-        prior.check_encoder(encoder_sha256)
         weight, bias = _from_prior(x, target, c, *_starts(prior, names))
         counts.update(prior.counts or {})
     return Head(
@@ -89,7 +91,7 @@ def fit_head(
         encoder_sha256=encoder_sha256,
         counts=dict(counts),
         created=created,
-        mount=None if mount is None else np.asarray(mount, np.float64),
+        mount=None if mount is None else arguments.floats(mount, "a mount's numbers", HeadError),
     )
 
 
@@ -99,10 +101,11 @@ def checked(embeddings: ArrayLike, labels: Sequence[str]) -> Array:
     Raises:
         CalibrationError: another shape, NaN, or not one label for each window.
     """
-    x = np.asarray(embeddings, np.float64)
+    x = arguments.floats(embeddings, "embeddings", CalibrationError)
     if x.ndim != 2 or x.shape[1] != EMBEDDING_SIZE:
         raise CalibrationError(f"embeddings have shape {x.shape}; expected (n, {EMBEDDING_SIZE})")
-    if isinstance(labels, str) or not all(isinstance(label, str) and label for label in labels):
+    listed = isinstance(labels, Sized) and not isinstance(labels, str)
+    if not listed or not all(isinstance(label, str) and label for label in labels):
         raise CalibrationError("labels are a list of texts, one for each window, none empty")
     if len(labels) != len(x):
         raise CalibrationError(f"{len(labels)} labels for {len(x)} windows; expected one label for each window")

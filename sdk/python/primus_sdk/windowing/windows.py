@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 from primus_sdk.windowing import pushed
 from primus_sdk.windowing.cutting import WINDOW_SAMPLES, Cutter, Window
@@ -43,7 +44,7 @@ class WindowStream:
         policy: what gaps and late samples do.
 
     Raises:
-        StreamError: the hop is out of its range.
+        StreamError: the hop is out of its range, or one of them is of another type.
     """
 
     hop_seconds: float = 1.0
@@ -51,8 +52,10 @@ class WindowStream:
     policy: FaultPolicy = FaultPolicy()
 
     def __post_init__(self) -> None:
-        hop = pushed.hop_points(self.hop_seconds)
-        sensors, policy = self.sensors, self.policy
+        hop_seconds = arguments.number(self.hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more", StreamError)
+        hop = pushed.hop_points(hop_seconds)
+        sensors = arguments.instance(self.sensors, Sensors, "sensors", StreamError)
+        policy = arguments.instance(self.policy, FaultPolicy, "policy", StreamError)
         g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
         smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
         self._intakes = (
