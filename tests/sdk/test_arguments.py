@@ -23,6 +23,7 @@ from primus_sdk import (
     WindowError,
     WindowStream,
     arguments,
+    check_pose,
     load,
 )
 from primus_sdk.calibration.fit import fit_head
@@ -50,6 +51,7 @@ def recogniser(folder: Path) -> Recogniser:
         (StreamError, lambda value: Sensors(accelerometer_range=value)),
         (StreamError, lambda value: Sensors(gyroscope_range=value)),
         (CalibrationError, lambda value: MountLearner(value)),
+        (StreamError, lambda value: check_pose(np.zeros((3, 100)), rate_hz=value)),
     ],
 )
 def test_a_number_that_is_none_is_refused(error: type[PrimusError], call: Callable[[Any], object], value: Any) -> None:
@@ -97,6 +99,8 @@ def test_another_type_is_refused(error: type[PrimusError], call: Callable[[], ob
         (StreamError, lambda r: next(r.replay([5]))),
         (StreamError, lambda r: next(r.replay([("both", [1])]))),
         (StreamError, lambda r: next(r.replay(["abc"]))),
+        (StreamError, lambda r: next(r.stream().over([("both", [1])]))),
+        (StreamError, lambda r: next(r.stream().over([5]))),
         (HeadError, lambda r: setattr(r, "head", 5)),
         (WindowError, lambda r: r.embed("")),
     ],
