@@ -22,6 +22,8 @@ time.sleep(60)
 
 
 def started(folder: Path, code: str) -> subprocess.Popen[str]:
+    # These tests may run where Ctrl-C is ignored, as in the background of a shell; processes inherit that.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n{code}"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
