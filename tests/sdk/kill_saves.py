@@ -40,18 +40,20 @@ def head(number: int) -> Head:
 def kill_saves(folder: Path, kills: int, seed: int = 0) -> Counter[str]:
     """Kill that many saves; returns how often the old head, the new one, or none was found (before the first save)."""
     store, rng, found = HeadStore(folder, keep=_KEEP), random.Random(seed), Counter[str]()
-    progress = mmap.mmap(-1, 16)  # the save that began, and the one that ended
+    progress = mmap.mmap(-1, 24)  # the save that began, the one that ended, and whether the process runs
     done = 0
     for _ in range(kills):
-        progress[:] = struct.pack("qq", done, done)
+        progress[:] = struct.pack("qqq", done, done, 0)
         process = os.fork()
         if process == 0:
             _save_until_killed(store, progress, done)
-        # Waiting for its first save to begin would let no kill hit what comes before it; half of them do.
+        while not progress[16]:  # a busy machine may not run it for long
+            time.sleep(0.0002)
+        # Waiting for its first save to begin, too, would let no kill hit what comes before it.
         time.sleep(rng.uniform(0, _LONGEST_S))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
-        began, ended = struct.unpack("qq", progress[:])
+        began, ended, _ = struct.unpack("qqq", progress[:])
         done = _check(store, began, ended, found)
         names = [path.name for path in folder.iterdir()] if folder.exists() else []
         if len(names) > _MOST_FILES:
@@ -61,10 +63,11 @@ def kill_saves(folder: Path, kills: int, seed: int = 0) -> Counter[str]:
 
 def _save_until_killed(store: HeadStore, progress: mmap.mmap, done: int) -> None:
     try:
+        progress[16] = 1
         for number in range(done + 1, done + 1_000_000):
             progress[:8] = struct.pack("q", number)
             store.save(head(number))
-            progress[8:] = struct.pack("q", number)
+            progress[8:16] = struct.pack("q", number)
     finally:
         os._exit(1)
 

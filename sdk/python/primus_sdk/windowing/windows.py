@@ -52,7 +52,9 @@ class WindowStream:
     policy: FaultPolicy = FaultPolicy()
 
     def __post_init__(self) -> None:
-        hop_seconds = arguments.number(self.hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more", StreamError)
+        hop_seconds = arguments.number(
+            self.hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more and a day at most", StreamError
+        )
         hop = pushed.hop_points(hop_seconds)
         sensors = arguments.instance(self.sensors, Sensors, "sensors", StreamError)
         policy = arguments.instance(self.policy, FaultPolicy, "policy", StreamError)
