@@ -176,7 +176,7 @@ def run(hours: int, seed: int, workers: int) -> int:
     resident: list[int] = []
     tracemalloc.start()
     began, total = time.monotonic(), Counter[str]()
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers) as pool:
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers, initializer=tracemalloc.stop) as pool:
         checks, files = [], [Path(folder) / f"{hour}.windows" for hour in range(hours)]
         for hour in range(hours):
             for number in range(60):
