@@ -46,7 +46,7 @@ class TowerError(PrimusError, RuntimeError):
 
 
 class PretrainingError(PrimusError, ValueError):
-    """Pretraining cannot start or go on: a configuration, data or state that does not fit, or a loss that is no number."""
+    """Pretraining cannot start or go on: configuration, data or state that do not fit, or a loss that is no number."""
 
 
 class EvaluationError(PrimusError, ValueError):

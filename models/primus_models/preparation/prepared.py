@@ -32,7 +32,7 @@ Split = Literal["train", "val", "test", ""]
 
 
 @dataclass(frozen=True)
-class Source:
+class Take:
     """One recording of a data set: its name, who wore the sensor, and the publishers' split."""
 
     name: str
@@ -44,8 +44,8 @@ class Source:
 class Tower:
     """Embeddings of one frozen tower, made once; rows are L2-normalised.
 
-    text: float32 (m, d), of each caption; None where the tower reads no text. video: float32 (n, d), of each window, NaN
-    where it has no video; None where the tower sees no video.
+    text: float32 (m, d), of each caption; None where the tower reads no text.
+    video: float32 (n, d), of each window, NaN where it has no video; None where the tower sees no video.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Prepared:
     start_ns: NDArray[np.int64]
     label: NDArray[np.int64]
     caption: NDArray[np.int64]
-    recordings: tuple[Source, ...]
+    recordings: tuple[Take, ...]
     labels: tuple[str, ...]
     captions: tuple[str, ...]
     towers: dict[str, Tower] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def load(path: str | os.PathLike[str]) -> Prepared:
         index = _array(folder / INDEX, np.int64, (4, None))
         windows = _array(folder / WINDOWS, np.float32, (index.shape[1], 6, 250))
         captions = json.loads((folder / CAPTIONS).read_text("utf-8"))
-        recordings = tuple(Source(r["name"], r["user"], r["split"]) for r in manifest["recordings"])
+        recordings = tuple(Take(r["name"], r["user"], r["split"]) for r in manifest["recordings"])
         labels = tuple(map(str, manifest["labels"]))
         towers = {
             name: Tower(
