@@ -80,11 +80,6 @@ class Encoder(TrainableEncoder):
         last: Tensor = hidden[0]
         return last
 
-    def embed(self, windows: Tensor) -> Tensor:
-        """The multimodal head's output `(B, 512)`: the embedding that is exported and that downstream heads read."""
-        embedding: Tensor = self.mmcl_head(self.features(windows))
-        return embedding
-
     def forward(self, windows: Tensor) -> dict[str, Tensor]:
         """Both heads' outputs, `ssl` (self-supervised) and `mmcl` (multimodal), `(B, 512)` each."""
         features = self.features(windows)

@@ -1,1 +1,1 @@
-"""The data sets that can be prepared: one file each, which says what of its layout was seen and what is from documents."""
+"""The data sets that can be prepared: a file each, which says what of its layout was seen and what documents say."""
