@@ -27,7 +27,7 @@ TERMS: Final = ("ss", "mm", "nn")
 _LEAST_TEMPERATURE = 0.01
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: Lightning brings its tensors to the precision that was asked for
 class Batch:
     """Windows of one process.
 
