@@ -182,7 +182,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _array(file: Path, dtype: Any, shape: tuple[int | None, ...]) -> NDArray[Any]:
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     fits = len(array.shape) == len(shape) and all(w is None or w == n for w, n in zip(shape, array.shape, strict=True))
     if array.dtype != dtype or not fits:
         raise ValueError(f"{file.name} is {array.dtype} {array.shape}; expected {np.dtype(dtype)} {shape}")

@@ -1,1 +1,1 @@
-"""The data sets that can be prepared: one file each, which says what of its layout was seen and what is from documents."""
+"""The data sets that can be prepared: one file each, which says what was seen of its layout, what is from documents."""
