@@ -20,12 +20,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from primus_models.errors import DataSetError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
-from primus_models.preparation.sources.recorded import HOP_S, checked_hop, take_windows, together
+from primus_models.preparation.sources.recorded import HOP_S, checked_gravity, checked_hop, take_windows, together
 from primus_models.preparation.sources.zipped import Member, members
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording, Samples, csv_table
@@ -48,7 +46,6 @@ _SENSORS = {"acc": "accelerometer", "gyr": "gyroscope"}
 _FILE = re.compile(r"(acc|gyr|gyroscope)_([a-z]+?)(?:_(\d{1,4}))?_([a-z]+)\.csv", re.IGNORECASE)
 _ZIP = re.compile(r"[a-z]+_[a-z]+_(\d{1,4})_csv\.zip", re.IGNORECASE)
 _PROBAND = re.compile(r"proband(\d{1,4})")
-_LEAST_GRAVITY, _MOST_GRAVITY = 5.0, 30.0  # m/s^2, of the median size: running and jumping are beyond 9.8
 
 
 @dataclass(frozen=True)
@@ -122,9 +119,7 @@ class RealWorld:
             if number not in sensors[kind]:
                 raise DataSetError(f"the {sensor}'s file is missing, or cannot be read")
         acceleration = sensors["acc"][number]
-        size = float(np.median(np.linalg.norm(acceleration.values, axis=1)))
-        if not _LEAST_GRAVITY <= size <= _MOST_GRAVITY:
-            raise DataSetError(f"its acceleration has a usual size of {size:.3g}; expected about 9.8 m/s^2")
+        checked_gravity(acceleration)
         return take_windows(
             Recording(name, user, label, acceleration, sensors["gyr"][number]), self.hop_s, self.captions
         )

@@ -11,12 +11,14 @@ from primus_models.errors import DataSetError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
 from primus_sdk.errors import RecordingError, StreamError
-from primus_sdk.recordings import Recording, Report
+from primus_sdk.recordings import Recording, Report, Samples
 from primus_sdk.recordings.windows import windows_of
 from primus_sdk.windowing import pushed
 
 HOP_S = 5.0
 """Windows side by side, none of which shares a sample with another."""
+
+_LEAST_GRAVITY, _MOST_GRAVITY = 5.0, 30.0  # m/s^2, of the median size: running and jumping are beyond 9.8
 
 
 def checked_hop(hop_s: float) -> None:
@@ -29,6 +31,17 @@ def checked_hop(hop_s: float) -> None:
         pushed.hop_points(hop_s)
     except (StreamError, TypeError, ValueError, OverflowError) as error:
         raise DataSetError(f"the hop of windows cannot be used: {error}") from error
+
+
+def checked_gravity(accelerometer: Samples) -> None:
+    """See that acceleration is in m/s^2 and has gravity in it, by its usual size.
+
+    Raises:
+        DataSetError: it is as in g, without gravity, or missing.
+    """
+    size = float(np.median(np.linalg.norm(accelerometer.values, axis=1)))
+    if not _LEAST_GRAVITY <= size <= _MOST_GRAVITY:
+        raise DataSetError(f"its acceleration has a usual size of {size:.3g}; expected about 9.8 m/s^2")
 
 
 def take_windows(recording: Recording, hop_s: float, captions: bool) -> TakeWindows:
