@@ -12,17 +12,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from primus_models.errors import PreparedError, TowerError
+from primus_models.errors import DataSetError, PreparedError, TowerError
 from primus_models.graph import Array
 from primus_models.preparation.mapping import Failed, Mapper, Report, why
 from primus_models.preparation.writing import ArrayFile, kept
-from primus_models.towers.base import FRAMES, Opened, Opener, TextTower, VideoTower
+from primus_models.towers.base import Opened, Opener, TextTower, VideoTower
 from primus_models.towers.frames import window_frames
 from primus_sdk.files import write_atomically
 from primus_sdk.tensor_file import TensorFile
 
 TEXTS, WINDOWS = 256, 32
-"""Captions and windows of a block. The last bits of an embedding depend on its neighbours: blocks are always the same."""
+"""Captions and windows of a block. An embedding's last bits depend on its neighbours: blocks are always the same."""
 _FILE = TensorFile(
     kind="block of embeddings",
     format="primus-block",
@@ -82,7 +82,7 @@ class TextMaker:
             tower = text_tower(self.opener)
             return _checked(tower.embed(texts), (len(texts), tower.size), tower.name)
         except Exception as error:  # on a cluster, an error itself comes back as something else
-            return Failed(why(error))
+            return Failed(why(error), fatal=True)
 
 
 @dataclass(frozen=True)
@@ -103,19 +103,20 @@ class VideoMaker:
 
     def __call__(self, block: VideoBlock) -> Array | Failed:
         """Rows `(n, d)`, NaN where a window has no frame; or what is wrong with the video."""
-        tower = video_tower(self.opener)
-        rows = np.full((len(block.start_s), tower.size), np.nan, np.float32)
         start_s = np.array(block.start_s)
         placed = np.flatnonzero(np.isfinite(start_s))
         try:
+            tower = video_tower(self.opener)
             found = window_frames(Path(block.file), start_s[placed], tower.side)
-        except Exception as error:  # whatever a decoder raises on a damaged video
+            rows = _nothing(len(start_s), tower.size)
+            there = [place for place, frames in enumerate(found) if frames is not None]
+            if there:
+                frames = np.stack([frames for frames in found if frames is not None])
+                rows[placed[there]] = _checked(tower.embed(frames), (len(there), tower.size), tower.name)
+        except DataSetError as error:
             return Failed(why(error))
-        there = [place for place, frames in enumerate(found) if frames is not None]
-        if there:
-            frames = np.stack([frames for frames in found if frames is not None])
-            assert frames.shape[1] == FRAMES
-            rows[placed[there]] = _checked(tower.embed(frames), (len(there), tower.size), tower.name)
+        except Exception as error:  # on a cluster, an error itself comes back as something else
+            return Failed(why(error), fatal=True)
         return rows
 
 
@@ -138,8 +139,8 @@ def embed_texts(file: Path, work: Path, opener: Opener, captions: Sequence[str],
     blocks = [tuple(captions[at : at + TEXTS]) for at in range(0, len(captions), TEXTS)]
     files = [work / f"text-{_hash(block)}.safetensors" for block in blocks]
     made = _made(blocks, files, TextMaker(opener), mapper, report, f"captions with {tower.name}", _gpus(opener))
-    for _, result in made:
-        raise TowerError(f"the tower {tower.name} failed ({result.why})")
+    for _ in made:
+        raise AssertionError("a text that fails ends the run")
     with kept(file.parent):
         with ArrayFile(file, "<f4", (len(captions), tower.size)) as array:
             for block in files:
@@ -188,6 +189,8 @@ def _made(
     report.begin(what, len(jobs), len(jobs) - len(missing))
     for at, result in mapper.map(maker, [jobs[place] for place in missing], gpus):
         if isinstance(result, Failed):
+            if result.fatal:
+                raise TowerError(f"{what}: {result.why}")
             yield missing[at], result
         else:
             with kept(files[missing[at]].parent):

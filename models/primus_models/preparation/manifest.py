@@ -12,8 +12,19 @@ import numpy as np
 
 from primus_models.errors import PreparedError, PreparedNotFoundError
 from primus_models.preparation.prepared import (
-    CAPTIONS, FORMAT, INDEX, MANIFEST, SCHEMA_VERSION, TOWERS, WINDOWS, Prepared, Take, Tower, load, manifest_of,
-)  # fmt: skip
+    CAPTIONS,
+    FORMAT,
+    INDEX,
+    MANIFEST,
+    SCHEMA_VERSION,
+    TOWERS,
+    WINDOWS,
+    Prepared,
+    Take,
+    Tower,
+    load,
+    manifest_of,
+)
 from primus_sdk.files import write_atomically
 
 

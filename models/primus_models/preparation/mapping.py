@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from primus_models.errors import DataSetError
 from primus_sdk.errors import PrimusError
 
 T = TypeVar("T")
@@ -15,9 +14,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Failed:
-    """What a function gives in place of its result: one line that says why there is none."""
+    """What a function gives in place of its result: one line that says why there is none.
+
+    fatal: the same would befall every other item.
+    """
 
     why: str
+    fatal: bool = False
 
 
 class Mapper(Protocol):
@@ -69,6 +72,6 @@ class Silent:
 def why(error: Exception) -> str:
     """An error as one line: those of ours speak for themselves, others are named."""
     words = " ".join(str(error).split())
-    if isinstance(error, PrimusError | DataSetError):
+    if isinstance(error, PrimusError):
         return words
     return f"{type(error).__name__}: {words}"[:300]

@@ -10,22 +10,24 @@ parts go when all takes are in the arrays; while some are not, they stay, for ot
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from primus_models.errors import DataSetError, PreparedError, PreparedNotFoundError
+from primus_models.errors import DataSetError, PreparedError
 from primus_models.preparation.lock import locked
 from primus_models.preparation.manifest import State, publish, recorded
 from primus_models.preparation.mapping import Failed, Here, Mapper, Report, Silent
 from primus_models.preparation.parts import PartMaker, is_whole, key_of
-from primus_models.preparation.prepared import MANIFEST, TOWERS, Take
+from primus_models.preparation.prepared import MANIFEST, TOWERS, Take, load
 from primus_models.preparation.sources.base import DataSet
 from primus_models.preparation.tower_work import add_towers, check_towers
 from primus_models.preparation.writing import UNFINISHED, assemble, kept
@@ -116,7 +118,7 @@ def _takes(data_set: DataSet) -> list[Take]:
     takes = sorted(data_set.takes(), key=lambda take: take.name)
     if not takes:
         raise DataSetError(f"there is no take of {data_set.name} there; is it the right folder, and downloaded?")
-    for one, next_one in zip(takes, takes[1:], strict=False):
+    for one, next_one in itertools.pairwise(takes):
         if one.name == next_one.name:
             raise DataSetError(f"two takes are called {one.name!r}; each needs a name of its own")
     return takes
@@ -177,17 +179,20 @@ def _put_together(folder: Path, data_set: DataSet, reading: _Reading, made: dict
 
 def _sweep(folder: Path) -> None:
     """Remove what a process that was killed had not finished."""
-    for place in (folder, folder / PARTS, *folder.glob(f"{PARTS}/{TOWERS}/*"), *folder.glob(f"{TOWERS}/*")):
-        for file in place.glob(f"*{UNFINISHED}*") if place.is_dir() else ():
-            file.unlink(missing_ok=True)
-        if PARTS in place.parts:
-            for file in place.glob(".*.safetensors.*"):
-                file.unlink(missing_ok=True)
+    parts = folder / PARTS
+    for pattern in (f"*{UNFINISHED}*", f".{MANIFEST}.*", f"{TOWERS}/*/*{UNFINISHED}*"):
+        _remove(folder.glob(pattern))
+    for place in (parts, *parts.glob(f"{TOWERS}/*")):
+        _remove(place.glob(".*.safetensors.*"))
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def _summary(folder: Path, state: State, read: int, known: int, failed: dict[str, str]) -> Summary:
-    from primus_models.preparation.prepared import load
-
     prepared = load(folder)
     towers = {
         name: {
@@ -209,6 +214,3 @@ def _summary(folder: Path, state: State, read: int, known: int, failed: dict[str
         prepared.left_out,
         towers,
     )
-
-
-__all__ = ["PARTS", "PreparedNotFoundError", "Summary", "prepare"]

@@ -12,8 +12,13 @@ import numpy as np
 
 from primus_models.errors import PreparedError, TowerError
 from primus_models.preparation.embedding import (
-    WINDOWS, VideoBlock, embed_texts, embed_videos, text_tower, video_tower,
-)  # fmt: skip
+    WINDOWS,
+    VideoBlock,
+    embed_texts,
+    embed_videos,
+    text_tower,
+    video_tower,
+)
 from primus_models.preparation.manifest import State, publish
 from primus_models.preparation.mapping import Mapper, Report
 from primus_models.preparation.prepared import CAPTIONS, INDEX, TOWERS
