@@ -48,7 +48,9 @@ class OnRay:
                 f"--ray needs {error.name or 'ray'}, which is not installed: pip install 'primus-imu[ray]'"
             ) from error
         _check(address)
-        settings = {"include_dashboard": False} if address == HERE else {"address": address}
+        settings: dict[str, Any] = {"address": address}
+        if address == HERE:
+            settings["include_dashboard"] = False
         try:
             self._ray.init(
                 **settings, log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, namespace="primus"
