@@ -19,6 +19,11 @@ def import_checkpoint() -> None:
     _run("primus_models.commands.import_checkpoint")
 
 
+def prepare() -> None:
+    """Run `primus-prepare`."""
+    _run("primus_models.commands.prepare")
+
+
 def stream() -> None:
     """Run `primus-stream`."""
     _run("primus_sdk.commands.stream")
