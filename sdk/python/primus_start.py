@@ -24,6 +24,11 @@ def prepare() -> None:
     _run("primus_models.commands.prepare")
 
 
+def pretrain() -> None:
+    """Run `primus-pretrain`."""
+    _run("primus_models.commands.pretrain")
+
+
 def stream() -> None:
     """Run `primus-stream`."""
     _run("primus_sdk.commands.stream")
