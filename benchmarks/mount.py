@@ -113,7 +113,7 @@ def f1(embeddings: np.ndarray, labels: np.ndarray, users: np.ndarray, shots: int
         known = np.unique(labels[source])
         picked = [generator.permutation(np.flatnonzero(source & (labels == label)))[:shots] for label in known]
         chosen, tested = np.concatenate(picked), ~source & np.isin(labels, known)
-        head = fit_head(embeddings[chosen], labels[chosen].tolist(), "")
+        head = fit_head(embeddings[chosen], labels[chosen].tolist(), "any")
         predicted = np.array(head.labels)[head.probabilities(embeddings[tested]).argmax(axis=1)]
         scores.append(macro_f1(labels[tested], predicted))
     return float(np.mean(scores))

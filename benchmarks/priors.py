@@ -129,7 +129,7 @@ def _factory(windows: Windows, user: str, missing: np.ndarray, generator: np.ran
         places = np.flatnonzero((windows.users != user) & (windows.labels == label))[::5]
         chosen.append(generator.permutation(places)[:FACTORY_SHOTS])
     places = np.concatenate(chosen)
-    return fit_head(windows.embeddings[places], windows.labels[places].tolist(), "")
+    return fit_head(windows.embeddings[places], windows.labels[places].tolist(), "any")
 
 
 def _shots(
@@ -155,7 +155,7 @@ def _fitted(way: Way, windows: Windows, taken: np.ndarray, factory: Head) -> Hea
         return factory  # of one activity alone nothing can be fitted
     calibration.UNSEEN_SHOTS = way.unseen
     try:
-        return fit_head(windows.embeddings[taken], labels, "", c=way.c, prior=factory if way.prior else None)
+        return fit_head(windows.embeddings[taken], labels, "any", c=way.c, prior=factory if way.prior else None)
     finally:
         calibration.UNSEEN_SHOTS = UNSEEN_SHOTS
 

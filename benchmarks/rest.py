@@ -113,7 +113,7 @@ def main() -> int:
     still, embeddings, out = motion.still(imu), embed(imu), np.isin(users, HELD_OUT)
     shuffled = np.random.default_rng(0).permutation(np.flatnonzero(~out))
     picked = np.concatenate([shuffled[labels[shuffled] == label][:SHOTS] for label in np.unique(labels)])
-    head = fit_head(embeddings[picked], labels[picked].tolist(), "")
+    head = fit_head(embeddings[picked], labels[picked].tolist(), "any")
     predicted = np.array(head.labels)[head.probabilities(embeddings).argmax(axis=1)]
     figures = {
         "still_by_activity": {str(label): float(still[labels == label].mean()) for label in np.unique(labels)},

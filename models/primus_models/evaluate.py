@@ -123,7 +123,7 @@ def _trial(
         if features is None:
             predicted = generator.choice(known, tested.sum())
         else:
-            head = fit_head(features[chosen], labels[chosen].tolist(), "")
+            head = fit_head(features[chosen], labels[chosen].tolist(), "any")
             predicted = np.array(head.labels)[head.probabilities(features[tested]).argmax(axis=1)]
         both.append((float((predicted == labels[tested]).mean()), macro_f1(labels[tested], predicted)))
     accuracy, f1 = np.mean(both, axis=0)

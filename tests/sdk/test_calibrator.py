@@ -173,7 +173,7 @@ def test_examples_that_do_not_fit_are_refused_whole(collected: Calibrator, clock
     tilted = Calibrator(ENCODER, clock, mount=TILT)
     with pytest.raises(CalibrationError, match="do not mix"):
         tilted.load(path)
-    many = Examples(ENCODER, np.ones((300, 512)), ("walking",) * 300, np.zeros(300), np.tile([0, 5], (300, 1)))
+    many = Examples(ENCODER, np.ones((300, 512)), ("walking",) * 300, np.zeros(300, int), np.tile([0, 5], (300, 1)))
     many.save(path)
     collected.load(path)
     with pytest.raises(CalibrationError, match="606 examples of 'walking'"):

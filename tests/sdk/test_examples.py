@@ -136,6 +136,29 @@ def test_more_than_the_bounds_is_refused() -> None:
         made(n, labels=tuple(map(str, range(n))))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bouts": np.array([1, 2**32 + 1])},
+        {"bouts": [1, 2**40]},
+        {"bouts": [1, 2**70]},
+        {"bouts": [1.0, 2.5]},
+        {"bouts": [True, False]},
+        {"bouts": [[1], [1, 2]]},
+        {"times_ns": [[0.1, 1.7], [2, 3]]},
+        {"times_ns": np.array([[0, 1], [2**64 - 3, 2**64 - 1]], np.uint64)},
+        {"embeddings": "x"},
+        {"embeddings": np.full((2, 512), 1e300)},
+        {"labels": "ab"},
+        {"labels": None},
+        {"encoder_sha256": ""},
+    ],
+)
+def test_no_field_is_changed_silently(changes: dict[str, Any]) -> None:
+    with pytest.raises(CalibrationError):
+        made(2, **changes)
+
+
 def test_joined_examples_keep_their_bouts_apart() -> None:
     first, second = made(4), made(6, bouts=np.array([2**31 - 1, 0, 0, -5, 7, 7]))
     both = first.joined(second)

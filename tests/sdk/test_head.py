@@ -155,9 +155,24 @@ def test_probabilities_are_a_softmax_with_temperature() -> None:
     assert np.allclose(head.probabilities(embeddings[0]), expected[0], rtol=1e-9)
     assert np.allclose(head.probabilities(embeddings * 1e6).sum(axis=1), 1)
     assert head.probabilities(np.empty((0, 512))).shape == (0, 3)
-    for wrong in (np.zeros(511), np.zeros((2, 2, 512)), np.float32(1)):
+    for wrong in (np.zeros(511), np.zeros((2, 2, 512)), np.float32(1), "x", None, [[1], [1, 2]]):
         with pytest.raises(HeadError, match="embeddings"):
             head.probabilities(wrong)
+
+
+def test_any_temperature_above_0_gives_probabilities() -> None:
+    embeddings = 10 * np.random.default_rng(1).normal(size=(5, 512))
+    sharp = made_head(temperature=1e-308)
+    assert Head.from_bytes(sharp.to_bytes()).temperature == 1e-308
+    found = sharp.probabilities(embeddings)
+    best = made_head().probabilities(embeddings).argmax(axis=1)
+    assert np.array_equal(found, np.eye(3)[best])
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    head = made_head(temperature=np.float32(0.5), counts={"walking": np.int64(3)})
+    assert head.counts == {"walking": 3}
+    assert Head.from_bytes(head.to_bytes()).to_bytes() == head.to_bytes()
 
 
 @pytest.mark.parametrize("mount", [None, np.eye(3)])
@@ -198,6 +213,8 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
         Head.load(tmp_path / "nothing")
     with pytest.raises(HeadError, match="cannot read a head from"):
         Head.load(tmp_path)
+    with pytest.raises(HeadError, match="cannot read a head from"):
+        Head.load("a\0b")
 
 
 @pytest.mark.parametrize(
@@ -216,6 +233,7 @@ def test_a_truncated_or_foreign_file_is_refused(tmp_path: Path) -> None:
         ({"counts": '{"flying": 3}'}, "flying"),
         ({"counts": '{"walking": -1}'}, "at least 0"),
         ({"created": "yesterday"}, "yesterday"),
+        ({"created": "20260131"}, "2026-01-31"),
         ({"encoder_sha256": ""}, "encoder_sha256"),
     ],
 )
@@ -234,6 +252,24 @@ def test_wrong_metadata_is_named(changes: dict[str, str], message: str) -> None:
         ({"bias": np.array([0, np.nan, 0])}, "NaN"),
         ({"temperature": -1.0}, "above 0"),
         ({"temperature": float("inf")}, "above 0"),
+        ({"temperature": "1"}, "above 0"),
+        ({"temperature": None}, "above 0"),
+        ({"temperature": 10**5000}, "above 0"),
+        ({"weight": "x"}, "real numbers"),
+        ({"weight": [[1], [1, 2]]}, "no array"),
+        ({"weight": np.full((3, 512), 1e300)}, "infinity"),
+        ({"labels": None}, "a list of texts"),
+        ({"labels": "abc"}, "a list of texts"),
+        ({"counts": [1]}, "by label"),
+        ({"counts": {"walking": -1}}, "at least 0"),
+        ({"counts": {"walking": 1.5}}, "at least 0"),
+        ({"counts": {"walking": True}}, "at least 0"),
+        ({"encoder_sha256": ""}, "encoder_sha256"),
+        ({"encoder_sha256": "\ud800"}, "encoder_sha256"),
+        ({"encoder_sha256": None}, "encoder_sha256"),
+        ({"created": "20260131"}, "2026-01-31"),
+        ({"created": "2026-W05-6"}, "2026-01-31"),
+        ({"created": 5}, "2026-01-31"),
     ],
 )
 def test_a_head_cannot_be_made_wrong(changes: dict[str, Any], message: str) -> None:
@@ -252,7 +288,7 @@ def test_a_head_cannot_be_changed() -> None:
 
 def test_a_head_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
-    for path in (tmp_path / "missing" / "head", tmp_path / "taken"):
+    for path in (tmp_path / "missing" / "head", tmp_path / "taken", tmp_path / "a\0b"):
         with pytest.raises(OutputError) as raised:
             made_head().save(path)
         assert isinstance(raised.value, OSError)

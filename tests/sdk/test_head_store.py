@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import multiprocessing
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -308,3 +311,111 @@ def test_a_store_whose_first_save_was_killed_holds_no_head(tmp_path: Path) -> No
     for call in (HeadStore(tmp_path).history, HeadStore(tmp_path).load):
         with pytest.raises(HeadError, match="no whole head is in the store"):
             call()
+
+
+def numbered(folder: Path, next_version: int) -> HeadStore:
+    """A store of one head, whose next one gets that number."""
+    store = filled(folder, 1)
+    index = Index.from_bytes((folder / "index.json").read_bytes())
+    (folder / "index.json").write_bytes(Index(index.entries, index.trail, next_version).to_bytes())
+    return store
+
+
+def test_a_store_whose_numbers_are_used_up_says_so_and_writes_nothing(tmp_path: Path) -> None:
+    store = numbered(tmp_path, 999_999_998)
+    assert store.save(head(2)) == 999_999_998
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(HeadError, match="no version numbers left"):
+        store.save(head(3))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert number_of(store.load()) == 2
+    assert store.roll_back() == 1
+    (tmp_path / "index.json").unlink()
+    with pytest.raises(HeadError, match="no version numbers left"):
+        store.save(head(3))
+    assert store.roll_back() == 999_999_998
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "head-999999999.safetensors",
+        "head-999999998.safetensors",
+        "head-00000000.safetensors",
+        "head-000000001.safetensors",
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_file_of_a_number_that_no_save_gives_does_no_harm(tmp_path: Path, name: str, whole: bool) -> None:
+    store = filled(tmp_path, 1)
+    last = name == "head-999999998.safetensors"
+    (tmp_path / name).write_bytes(head(9).to_bytes() if whole else b"half")
+    (tmp_path / "index.json").unlink()
+    if last and whole:
+        assert store.roll_back() == 999_999_998
+        assert number_of(store.load()) == 9
+        return
+    assert store.save(head(2)) == 2
+    assert store.save(head(3)) == 3
+    assert [number_of(version.head) for version in store.history() if version.head] == [1, 2, 3]
+    assert (tmp_path / name).exists() != last, "what is no version is left alone"
+
+
+def test_versions_of_nine_digits_come_after_those_of_eight(tmp_path: Path) -> None:
+    store = numbered(tmp_path, 99_999_999)
+    for number in (2, 3):
+        store.save(head(number))
+    (tmp_path / "index.json").unlink()
+    assert store.roll_back() == 100_000_000
+    assert store.roll_back() == 99_999_999
+
+
+@pytest.mark.parametrize("next_version", [0, 1_000_000_000])
+def test_an_index_without_a_number_to_give_is_damaged(next_version: int) -> None:
+    with pytest.raises(HeadError, match="damaged"):
+        Index.from_bytes(Index(next_version=next_version).to_bytes())
+
+
+@pytest.mark.parametrize("lockable", [True, False])
+def test_a_reader_that_others_outrun_reads_at_last_under_the_lock(
+    tmp_path: Path, lockable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, other = filled(tmp_path, 1, keep=2), HeadStore(tmp_path, keep=2)
+    index_of, locked, under_lock = reader._index, reader._locked, threading.Event()
+
+    def outrun() -> Index:
+        index = index_of()
+        if not under_lock.is_set():  # each time that the reader has seen the index, its heads go
+            other.save(head(2))
+            other.save(head(3))
+        return index
+
+    @contextlib.contextmanager
+    def lock() -> Iterator[None]:
+        if not lockable:
+            raise OutputError("cannot write in it")
+        with locked():
+            under_lock.set()
+            yield
+        under_lock.clear()
+
+    monkeypatch.setattr(reader, "_index", outrun)
+    monkeypatch.setattr(reader, "_locked", lock)
+    if lockable:
+        assert number_of(reader.load()) == 3
+        assert [number_of(version.head) for version in reader.history() if version.head] == [2, 3]
+    else:
+        for call in (reader.load, reader.history):
+            with pytest.raises(HeadError, match="faster than it can be read"):
+                call()
+
+
+@pytest.mark.parametrize("keep", ["x", 2.5, True, None, 1])
+def test_only_a_whole_number_of_heads_is_kept(tmp_path: Path, keep: Any) -> None:
+    with pytest.raises(HeadError, match="keep is"):
+        HeadStore(tmp_path, keep)
+
+
+def test_a_folder_with_a_zero_byte_is_refused() -> None:
+    with pytest.raises(HeadError, match="zero byte"):
+        HeadStore("a\0b")

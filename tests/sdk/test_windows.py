@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from streams import MS, START, assert_same, faulty, run, samples
 
@@ -204,3 +205,32 @@ def test_a_window_comes_with_the_push_that_brings_its_last_sample(pace, share, c
     alone = come_with(WindowStream(0.1), times, rows, 1)
     together = come_with(WindowStream(0.1), times, rows, count)
     assert together == {start: min(last // count * count + count, 700) - 1 for start, last in alone.items()}
+
+
+@given(st.lists(st.lists(st.integers(0, 2600), min_size=1, max_size=5), min_size=1, max_size=5))
+@example([[1500], [1000, 0, 100]])
+def test_the_newest_time_is_the_same_however_it_is_pushed(pushes: list[list[int]]) -> None:
+    newest, stream = -1000, WindowStream()
+    for times in pushes:
+        stream.push_accelerometer(START + np.array(times) * MS, np.zeros((len(times), 3)))
+        for time in times:
+            newest = time if newest - time > 1000 else max(newest, time)
+    assert stream.newest_ns == START + newest * MS
+
+
+def test_a_sample_is_finite_if_its_values_are_however_large_their_sum() -> None:
+    together, alone = WindowStream(), WindowStream()
+    together.push_accelerometer([START, START + 5 * MS], np.full((2, 3), 1e308))
+    for time in (START, START + 5 * MS):
+        alone.push_accelerometer(time, [1e308] * 3)
+    assert together.newest_ns == alone.newest_ns == START + 5 * MS
+    assert together.dropped == alone.dropped
+
+
+def test_gravity_beyond_any_number_is_dropped_and_counted() -> None:
+    stream = WindowStream()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stream.push_accelerometer([START], [[1e308, 0, -np.inf]], [[1e308, 0, np.inf]])
+        stream.push([START + MS], [[1e308, 0, 0, 0, 0, 0]], [[1e308, 0, 0]])
+    assert stream.dropped.invalid == 2

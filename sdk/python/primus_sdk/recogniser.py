@@ -11,12 +11,13 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.bundles import bundle as bundles
 from primus_sdk.bundles.bundle import Bundle
-from primus_sdk.bundles.manifest import EMBEDDING_SIZE, Manifest
+from primus_sdk.bundles.manifest import EMBEDDING_SIZE, WINDOW_SHAPE, Manifest
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.checks import check_known_answer, checked_windows
-from primus_sdk.errors import CalibrationError, HeadError, WindowError
+from primus_sdk.errors import CalibrationError, HeadError, StreamError, WindowError
 from primus_sdk.heads import prediction
 from primus_sdk.heads.head import Head
 from primus_sdk.heads.prediction import Prediction
@@ -85,14 +86,14 @@ class Recogniser:
     def head(self) -> Head | None:
         """The head that `predict` uses; none until one was exported with the bundle, fitted or set.
 
-        Setting raises HeadError when the head was fitted on another encoder's embeddings.
+        Setting raises HeadError when it is no head, or was fitted on another encoder's embeddings.
         """
         return self._head
 
     @head.setter
     def head(self, head: Head | None) -> None:
         if head is not None:
-            head.check_encoder(self._manifest.encoder_sha256)
+            arguments.instance(head, Head, "the head", HeadError).check_encoder(self._manifest.encoder_sha256)
         self._head = head
 
     @property
@@ -233,6 +234,7 @@ class Recogniser:
         head = self._head
         mount = None if head is None else head.mount
         if mount is not None:
+            sensors = arguments.instance(sensors, Sensors, "sensors", StreamError)
             total = mount if sensors.mount is None else mount @ np.array(sensors.mount)
             sensors = dataclasses.replace(sensors, mount=total)
         return WindowStream(self._manifest.hop_seconds if hop is None else hop, sensors, policy), mount
@@ -263,7 +265,7 @@ class Recogniser:
 def _arrays(windows: Windows) -> ArrayLike:
     if isinstance(windows, Window):
         return windows.imu
-    if isinstance(windows, Sequence):
+    if isinstance(windows, Sequence) and not isinstance(windows, str | bytes):
         items: list[Any] = [window.imu if isinstance(window, Window) else window for window in windows]
-        return items
+        return items if items else np.empty((0, *WINDOW_SHAPE))
     return windows

@@ -55,9 +55,9 @@ class TensorFile:
         try:
             with path.open("rb") as file:
                 return file.read(self.largest + 1)
-        except OSError as error:
-            where = os.fspath(path)
-            raise self.error(f"cannot read a {self.kind} from {where}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+            where, why = os.fspath(path), getattr(error, "strerror", None) or error
+            raise self.error(f"cannot read a {self.kind} from {where}: {why}") from error
 
     def unpack(self, content: bytes) -> tuple[Tensors, dict[str, str]]:
         """The tensors and the metadata, once they are known to be whole.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.errors import CalibrationError, StreamError
@@ -51,7 +53,8 @@ class Examples:
     taken, None where there was none; a head that is fitted on them carries it.
 
     Raises:
-        CalibrationError: a field is misshapen, not finite, or beyond the bounds: 64 labels, 500 examples of each.
+        CalibrationError: a field is misshapen, of another type, not finite, or beyond the bounds: 64 labels, 500
+            examples of each, bouts of 32 bits.
     """
 
     encoder_sha256: str
@@ -62,8 +65,11 @@ class Examples:
     mount: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        arguments.text(self.encoder_sha256, "the examples' encoder_sha256", CalibrationError)
+        if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
+            raise arguments.wrong(self.labels, "the examples' labels", "a list of texts", CalibrationError)
         labels = tuple(self.labels)
-        for label in set(labels):
+        for label in labels:
             check_label(label)
         _check_bounds(Counter(labels))
         object.__setattr__(self, "labels", labels)
@@ -84,7 +90,8 @@ class Examples:
     def none(cls, encoder_sha256: str, mount: ArrayLike | None = None) -> Examples:
         """No examples yet."""
         nothing = np.empty((0, EMBEDDING_SIZE), np.float32), (), np.empty(0, np.int32), np.empty((0, 2), np.int64)
-        return cls(encoder_sha256, *nothing, mount=None if mount is None else np.asarray(mount, np.float64))
+        rotation = None if mount is None else arguments.floats(mount, "a mount's numbers", CalibrationError)
+        return cls(encoder_sha256, *nothing, mount=rotation)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -242,8 +249,25 @@ def _check_bounds(counts: Counter[str]) -> None:
 
 
 def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    kept = np.array(array, FILE.types[name])
+    kind = np.dtype(FILE.types[name])
+    words = f"the examples' {name}"
+    kept = arguments.floats(array, words, CalibrationError, kind) if kind.kind == "f" else _whole(array, words, kind)
     if kept.shape != shape:
         raise CalibrationError(f"the examples' {name} have shape {kept.shape}; their labels ask for {shape}")
     kept.flags.writeable = False
     return kept
+
+
+def _whole(array: ArrayLike, words: str, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Whole numbers as `kind`, of which none is changed by that: two bouts must not become one."""
+    bounds = np.iinfo(kind)
+    expected = f"whole numbers from {bounds.min} to {bounds.max}"
+    try:
+        given = np.asarray(array)
+    except (ValueError, OverflowError) as error:
+        raise CalibrationError(f"{words} are no array ({error}); expected {expected}") from error
+    if given.size and given.dtype.kind not in "iu":
+        raise CalibrationError(f"{words} are of the type {given.dtype}; expected {expected}")
+    if given.size and not bounds.min <= int(given.min()) <= int(given.max()) <= bounds.max:
+        raise CalibrationError(f"{words} lie between {given.min()} and {given.max()}; expected {expected}")
+    return given.astype(kind)

@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import CalibrationError, WindowError
-from primus_sdk.windowing import pushed
 from primus_sdk.windowing.cutting import WINDOW_SAMPLES, Window
 from primus_sdk.windowing.sensors import STANDARD_GRAVITY, Sensors
 
@@ -86,9 +86,7 @@ class MountLearner:
         Raises:
             CalibrationError: out of that range.
         """
-        if not 5 <= needed_s <= 3600:
-            raise CalibrationError(f"needed_s is {needed_s}; expected 5 to 3600 seconds")
-        self._needed_s = float(needed_s)
+        self._needed_s = arguments.number(needed_s, "needed_s", "5 to 3600 seconds", CalibrationError, 5, 3600)
         self._width = _BIN_SECONDS
         self._bins: list[tuple[float, Vector]] = []  # seconds, and the sum of directions times seconds
         self._seconds = 0.0
@@ -199,7 +197,7 @@ class MountLearner:
 
 def _upright(imu: ArrayLike) -> Vector | None:
     """The direction of gravity (3,) in a window of an upright, moving wearer; None in any other."""
-    window = pushed.floats(imu)
+    window = arguments.floats(imu, "a window's numbers", WindowError)
     if window.shape != (6, WINDOW_SAMPLES) or not np.isfinite(window).all():
         raise WindowError(f"the window has the shape {window.shape}; expected (6, {WINDOW_SAMPLES}), all finite")
     acceleration = window[:3]

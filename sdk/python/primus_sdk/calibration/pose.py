@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.calibration.mount import aligning
 from primus_sdk.errors import StreamError
 from primus_sdk.windowing import pushed
@@ -119,8 +120,7 @@ def check_pose(
         if gyroscope is not None:
             raise StreamError("a Window holds the gyroscope's samples already; give it alone")
         values, gyroscope, rate_hz = values.imu[:3], values.imu[3:], 50.0
-    if not (math.isfinite(rate_hz) and rate_hz > 0):
-        raise StreamError(f"rate_hz is {rate_hz}; expected samples a second, above 0")
+    rate_hz = arguments.number(rate_hz, "rate_hz", "samples a second, above 0", StreamError, above=0)
     acceleration = _samples(values, "accelerometer")
     rotation = None if gyroscope is None else _samples(gyroscope, "gyroscope")
     mean: Array = acceleration.mean(axis=1)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.fields import Fields, parse_json
@@ -46,7 +46,7 @@ class Head:
     The file's format: sdk/spec/head.md.
 
     Raises:
-        HeadError: a field is misshapen or not finite, or the mount is no rotation.
+        HeadError: a field is misshapen, of another type or not finite, or the mount is no rotation.
     """
 
     labels: tuple[str, ...]
@@ -60,17 +60,14 @@ class Head:
 
     def __post_init__(self) -> None:
         """Check the fields, and keep arrays that nobody else can change."""
-        labels = tuple(self.labels)
-        _check_labels(labels)
+        labels = _labels(self.labels)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "weight", _kept(self.weight, "weight", (len(labels), EMBEDDING_SIZE)))
         object.__setattr__(self, "bias", _kept(self.bias, "bias", (len(labels),)))
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise HeadError(f"a head's temperature is {self.temperature}; expected a number above 0")
-        counts = dict(self.counts or {})
-        if not set(counts) <= set(labels):
-            raise HeadError(f"a head counts windows of {sorted(set(counts) - set(labels))}, not among its labels")
-        object.__setattr__(self, "counts", counts)
+        arguments.text(self.encoder_sha256, "a head's encoder_sha256", HeadError)
+        temperature = arguments.number(self.temperature, "a head's temperature", "a number above 0", HeadError, above=0)
+        object.__setattr__(self, "temperature", temperature)
+        object.__setattr__(self, "counts", _counts({} if self.counts is None else self.counts, labels))
         created = self.created or datetime.datetime.now(datetime.UTC).date().isoformat()
         _check_date(created)
         object.__setattr__(self, "created", created)
@@ -80,13 +77,15 @@ class Head:
         """Probabilities in the order of `labels`: `(512,)` gives `(K,)`, `(n, 512)` gives `(n, K)`; rows sum to 1.
 
         Raises:
-            HeadError: the embeddings have another shape.
+            HeadError: the embeddings have another shape or type.
         """
-        x = np.asarray(embeddings, np.float64)
+        x = arguments.floats(embeddings, "embeddings", HeadError)
         if x.ndim not in (1, 2) or x.shape[-1] != EMBEDDING_SIZE:
             raise HeadError(f"a head reads embeddings (512,) or (n, 512); these have shape {x.shape}")
-        logits = (x @ self._matrix + self.bias) / self.temperature
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        logits = x @ self._matrix + self.bias
+        # The largest is taken off first: however small the temperature, nothing but a probability of 0 overflows.
+        with np.errstate(over="ignore"):
+            powers = np.exp((logits - logits.max(axis=-1, keepdims=True)) / self.temperature)
         result: NDArray[np.float64] = powers / powers.sum(axis=-1, keepdims=True)
         return result
 
@@ -203,7 +202,7 @@ class Head:
 
 
 def _kept(array: ArrayLike, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    kept = np.array(array, np.float32)
+    kept: NDArray[np.float32] = arguments.floats(array, f"a head's {name}", HeadError, np.float32)
     if kept.shape != shape:
         raise HeadError(f"a head's {name} has shape {kept.shape}; its labels ask for {shape}")
     if not np.isfinite(kept).all():
@@ -223,18 +222,37 @@ def _rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
     return kept
 
 
-def _check_labels(labels: tuple[str, ...]) -> None:
+def _labels(given: object) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise arguments.wrong(given, "a head's labels", "a list of texts", HeadError)
+    labels = tuple(given)
     if not all(isinstance(label, str) and label for label in labels):
         raise HeadError("a head's labels are texts, none empty")
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise HeadError(f"a head has at least two labels, all different; these are {list(labels)[:20]}")
+    return labels
+
+
+def _counts(given: object, labels: tuple[str, ...]) -> dict[str, int]:
+    if not isinstance(given, Mapping):
+        raise arguments.wrong(given, "a head's counts", "how many windows there were, by label", HeadError)
+    unknown = [label for label in given if label not in labels]
+    if unknown:
+        raise HeadError(f"a head counts windows of {unknown}, not among its labels")
+    expected = "a whole number, at least 0"
+    return {
+        label: arguments.whole(count, f"a head's count of {label!r}", expected, HeadError, 0)
+        for label, count in given.items()
+    }
 
 
 def _check_date(text: str) -> None:
     try:
-        datetime.date.fromisoformat(text)
-    except (TypeError, ValueError) as error:
-        raise HeadError(f"a head's date is {text!r}; expected one like 2026-01-31") from error
+        same = datetime.date.fromisoformat(text).isoformat() == text  # it reads 20260131 and 2026-W05-6 as well
+    except (TypeError, ValueError):
+        same = False
+    if not same:
+        raise arguments.wrong(text, "a head's date", "one like 2026-01-31", HeadError)
 
 
 def _temperature(text: str) -> float:

@@ -14,7 +14,8 @@ INDEX = "index.json"
 FORMAT = "primus-head-store"
 SCHEMA_VERSION = 1
 _MAX_BYTES = 1 << 20
-_LARGEST_VERSION = 999_999_999
+LAST_VERSION = 999_999_998
+"""A version has up to nine digits, and so has the one after it, which the index names as the next."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,10 @@ class Index:
         if index.to_bytes() != content:
             raise damaged
         versions = [entry.version for entry in index.entries]
-        if not (set(index.trail) <= set(versions) and versions == sorted(set(versions))) or not all(
-            version < index.next_version <= _LARGEST_VERSION for version in versions
+        if (
+            not set(index.trail) <= set(versions)
+            or versions != sorted(set(versions))
+            or not max(versions, default=0) < index.next_version <= LAST_VERSION + 1
         ):
             raise damaged
         return index

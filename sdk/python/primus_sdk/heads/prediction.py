@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 from primus_sdk.heads.head import Head
 
@@ -60,6 +60,5 @@ def checked_threshold(reject_below: float) -> float:
     Raises:
         StreamError: it is no number from 0 to 1.
     """
-    if not (math.isfinite(reject_below) and 0 <= reject_below <= 1):
-        raise StreamError(f"reject_below is {reject_below}; expected a probability, 0 (rejects nothing) to 1")
-    return float(reject_below)
+    expected = "a probability, 0 (rejects nothing) to 1"
+    return arguments.number(reject_below, "reject_below", expected, StreamError, 0, 1)

@@ -5,7 +5,7 @@
     .lock                           locked by whoever writes, and freed by the system when that process dies
 
 A head is saved when the index that names it is, in one step. What no index names is a save that was killed, and is
-swept by the next one. Readers take no lock.
+swept by the next one. Readers take no lock, unless others write so fast that they see no moment's store without it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ import contextlib
 import hashlib
 import os
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from primus_sdk import arguments
 from primus_sdk.errors import HeadError, OutputError
 from primus_sdk.files import write_atomically
 from primus_sdk.heads.head import Head
-from primus_sdk.heads.index import INDEX, Entry, Index
+from primus_sdk.heads.index import INDEX, LAST_VERSION, Entry, Index
+from primus_sdk.heads.lock import locked
 
 KEEP = 10
 _FILE = re.compile(r"head-(\d{8,9})\.safetensors")
@@ -30,6 +32,8 @@ _TEMPORARY = re.compile(r"\.(head-\d+\.safetensors|index\.json)\..+")  # as `wri
 _LOCK = ".lock"
 _MAX_BYTES = 64 << 20
 _TRIES = 20
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -56,22 +60,26 @@ class HeadStore:
         """Use a folder, which the first `save` makes.
 
         Raises:
-            HeadError: `keep` is below 2: there would be nothing to roll back to.
+            HeadError: `keep` is below 2: there would be nothing to roll back to; or the folder's name holds a zero
+                byte.
         """
-        if keep < 2:
-            raise HeadError(f"keep is {keep}; expected 2 or more, the current head and one to roll back to")
-        self._folder, self._keep = Path(folder), keep
+        expected = "2 or more, the current head and one to roll back to"
+        self._folder, self._keep = Path(folder), arguments.whole(keep, "keep", expected, HeadError, 2)
+        if "\0" in str(self._folder):
+            raise arguments.wrong(str(self._folder), "the folder", "a name without zero bytes", HeadError)
 
     def save(self, head: Head) -> int:
         """Make `head` the current one; returns its version. Killed at any moment, it leaves the old one or this one.
 
         Raises:
             OutputError: the folder cannot be written; the old head stays.
-            HeadError: the store was written by a newer version.
+            HeadError: the store was written by a newer version, or has given the last of its version numbers.
         """
         content = head.to_bytes()
         with self._locked():
             index = self._whole_index() or self._index_of_what_is_there()
+            if index.next_version > LAST_VERSION:
+                raise HeadError(f"{self._folder} has no version numbers left; save in a new folder")
             if index.entries:
                 self._sweep(index)  # before anything is written, so that killed saves never pile up
             else:
@@ -87,17 +95,18 @@ class HeadStore:
         Raises:
             HeadError: none was saved, there is no such version, or its file is damaged; then `roll_back` helps.
         """
-        index = self._index()
-        for _ in range(_TRIES):
+
+        def read(index: Index) -> Head | None:
             entry = index.find(version)
             try:
                 return self._read(entry)
             except OSError as error:
                 # Another process may have saved so often since that this version is gone: look again.
-                before, index = index, self._index()
-                if index == before:
-                    raise self._damaged(entry, error.strerror or str(error)) from error
-        raise self._too_fast()
+                if self._index() != index:
+                    return None
+                raise self._damaged(entry, error.strerror or str(error)) from error
+
+        return self._of_one_moment(read)
 
     def history(self) -> list[StoredHead]:
         """Every version that is kept, oldest first.
@@ -105,14 +114,14 @@ class HeadStore:
         Raises:
             HeadError: none was saved, or the index is damaged; then `roll_back` helps.
         """
-        for _ in range(_TRIES):
-            index = self._index()
+
+        def read(index: Index) -> list[StoredHead] | None:
             index.find(None)
             versions = [self._stored(entry, index) for entry in index.entries]
-            if self._index() == index:
-                return versions
-            # Another process saved meanwhile, and what is listed may be gone: look again.
-        raise self._too_fast()
+            # Where another process saved meanwhile, what is listed may be gone: look again.
+            return versions if self._index() == index else None
+
+        return self._of_one_moment(read)
 
     def roll_back(self, to: int | None = None) -> int:
         """Make an older head the current one: version `to`, or the newest whole one of those current before.
@@ -167,8 +176,15 @@ class HeadStore:
             damage = str(self._damaged(entry, error.strerror or str(error)))
         return StoredHead(entry.version, entry.version == index.find(None).version, head, damage)
 
-    def _too_fast(self) -> HeadError:
-        return HeadError(f"{self._folder} changes faster than it can be read; try again")
+    def _of_one_moment(self, read: Callable[[Index], _T | None]) -> _T:
+        """What `read` makes of the index; where it gives none, again with the new index, and at last under the lock."""
+        for _ in range(_TRIES):
+            if (found := read(self._index())) is not None:
+                return found
+        with contextlib.suppress(OutputError), self._locked():  # a folder that cannot be written cannot be locked
+            if (found := read(self._index())) is not None:
+                return found
+        raise HeadError(f"{self._folder} changes faster than it can be read; try again")
 
     def _damaged(self, entry: Entry, how: str) -> HeadError:
         return HeadError(
@@ -219,8 +235,9 @@ class HeadStore:
     def _index_of_what_is_there(self) -> Index:
         """An index of the whole heads in the folder, each of them current in turn."""
         found, newest = [], 0
-        for name, version in sorted(self._head_files().items()):
-            newest = max(newest, version)
+        for name, version in sorted(self._head_files().items(), key=lambda item: item[1]):
+            if version < LAST_VERSION:  # a file that is no whole head must not use up all numbers
+                newest = version
             try:
                 content = (self._folder / name).read_bytes()
             except OSError as error:
@@ -228,6 +245,7 @@ class HeadStore:
             with contextlib.suppress(HeadError):
                 Head.from_bytes(content)
                 found.append(Entry(version, hashlib.sha256(content).hexdigest()))
+                newest = version
         return Index(tuple(found), tuple(entry.version for entry in found), newest + 1)
 
     def _commit(self, index: Index) -> None:
@@ -244,9 +262,17 @@ class HeadStore:
                 (self._folder / name).unlink()
 
     def _head_files(self) -> dict[str, int]:
-        """The heads' files and the versions that they are called by, whether or not the index names them."""
+        """The heads' files and the versions that they are called by, whether or not the index names them.
+
+        What is called by a number that no save gives, or spells it otherwise, is none of them.
+        """
         matches = {name: _FILE.fullmatch(name) for name in self._names()}
-        return {name: int(match[1]) for name, match in matches.items() if match}
+        versions = {name: int(match[1]) for name, match in matches.items() if match}
+        return {
+            name: version
+            for name, version in versions.items()
+            if 1 <= version <= LAST_VERSION and name == self._path(version).name
+        }
 
     def _names(self) -> list[str]:
         try:
@@ -256,38 +282,13 @@ class HeadStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the folder's lock. The system frees it when the process ends, however it ends."""
+        """Hold the folder's lock."""
         with contextlib.ExitStack() as stack:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                handle = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-                stack.callback(os.close, handle)
-                _lock(handle)
-                stack.callback(_unlock, handle)  # closing would not do, where a fork has a copy of the handle
+                stack.enter_context(locked(self._folder / _LOCK))
             except OSError as error:
                 raise OutputError(
                     f"cannot write in {self._folder}: {error.strerror or error}; choose a folder that can be written"
                 ) from error
             yield
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        while True:
-            with contextlib.suppress(OSError):  # it gives up after ten seconds
-                msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-                return
-
-    def _unlock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
-    def _unlock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)

@@ -9,11 +9,13 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import PrimusError, StreamError
 from primus_sdk.recordings import Recording, Samples
 from primus_sdk.recordings.turns import pieces
 from primus_sdk.streaming.recognition import Counts, Embedder, Recognition, Rules, SequenceRecogniser
 from primus_sdk.streaming.stream import Push, push_to
+from primus_sdk.windowing import pushed
 from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.windows import Window, WindowStream
 
@@ -79,7 +81,7 @@ class Replay:
 
     def _read(self, source: Iterator[Push]) -> None:
         try:
-            sensor, times, values = next(source)
+            sensor, times, values = pushed.parts(next(source))
         except StopIteration:
             self._source = None
             self._waiting.extend(self._windows.flush())
@@ -103,5 +105,8 @@ def _pushes(source: Source) -> Iterator[Push]:
             return pieces(source.accelerometer, source.gyroscope)
         case (Samples() as accelerometer, Samples() as gyroscope):
             return pieces(accelerometer, gyroscope)
-        case _:
+        case Iterable():
             return iter(source)
+        case _:
+            expected = "a Recording, two Samples, or pushes (sensor, timestamps_ns, values)"
+            raise arguments.wrong(source, "the source", expected, StreamError)

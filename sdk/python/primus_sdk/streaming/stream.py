@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk.errors import ClosedError, StreamError
 from primus_sdk.runtimes.base import closed
 from primus_sdk.streaming.recognition import Counts, Embedder, Recognition, Rules, SequenceRecogniser, Sleeper, Sleepers
+from primus_sdk.windowing import pushed
 from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.windows import Window, WindowStream
 
@@ -126,7 +127,8 @@ class Stream:
         with the rest of the source. Recognitions that were not asked for come with whatever the stream is used for
         next.
         """
-        for sensor, times, values in source:
+        for given in source:
+            sensor, times, values = pushed.parts(given)
             self._keep(functools.partial(push_to, self._windows, sensor, times, values))
             yield from self._kept()
         self._keep(self._windows.flush, ending=True)
@@ -137,7 +139,8 @@ class Stream:
 
         A task that is cancelled meanwhile first lets the push under way end, so nothing that the source gave is lost.
         """
-        async for sensor, times, values in source:
+        async for given in source:
+            sensor, times, values = pushed.parts(given)
             push = functools.partial(push_to, self._windows, sensor, times, values)
             await in_thread(functools.partial(self._keep, push))
             for recognition in self._kept():

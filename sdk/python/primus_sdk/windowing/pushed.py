@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 
 _RATE_HZ = 50
@@ -28,11 +29,14 @@ def rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
     if mount is None:
         return None
     matrix = floats(mount)
-    # The negation catches NaN as well.
-    if matrix.shape != (3, 3) or not (np.abs(matrix @ matrix.T - np.eye(3)).max() < 1e-3 and np.linalg.det(matrix) > 0):
-        raise StreamError(
-            f"the mount is {matrix.tolist()}; expected a (3, 3) rotation: orthonormal rows, determinant +1"
-        )
+    # At most 2, as no number of a rotation can be: so that no product overflows, and NaN is caught as well.
+    if (
+        matrix.shape != (3, 3)
+        or not np.abs(matrix).max() <= 2
+        or not (np.abs(matrix @ matrix.T - np.eye(3)).max() < 1e-3 and np.linalg.det(matrix) > 0)
+    ):
+        expected = "a (3, 3) rotation: orthonormal rows, determinant +1"
+        raise arguments.wrong(matrix.tolist(), "the mount", expected, StreamError)
     return matrix
 
 
@@ -54,12 +58,12 @@ def times(timestamps_ns: ArrayLike) -> NDArray[np.int64]:
 
 def floats(values: Any) -> NDArray[np.float64]:
     """Real numbers as a float64 array of any shape."""
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind not in "iuf" and (array.size or array.dtype.kind == "c"):
-            raise StreamError(f"samples are of the type {array.dtype}; expected real numbers")
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, StreamError):
-            raise
-        raise StreamError(f"samples are no array of numbers ({error})") from error
+    return arguments.floats(values, "samples", StreamError)
+
+
+def parts(push: Any) -> tuple[Any, Any, Any]:
+    """The sensor, timestamps and values of one push of a source; what they are is looked at when they are pushed."""
+    if not (isinstance(push, tuple | list) and len(push) == 3):
+        raise arguments.wrong(push, "a push of the source", "(sensor, timestamps_ns, values)", StreamError)
+    sensor, timestamps_ns, values = push
+    return sensor, timestamps_ns, values

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 
 SLOW_HZ = 49.0
@@ -83,11 +83,9 @@ class FaultPolicy:
     reorder_s: float = 0.01
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ("fill_s", 0.02, 1.0),
-            ("reset_s", max(self.fill_s, 0.1), 4.0),
-            ("reorder_s", 0.0, 0.5),
-        ):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and least <= value <= most):
-                raise StreamError(f"{name} is {value} s; expected {least} to {most} s")
+        fill_s = self._check("fill_s", 0.02, 1.0)
+        self._check("reset_s", max(fill_s, 0.1), 4.0)
+        self._check("reorder_s", 0.0, 0.5)
+
+    def _check(self, name: str, least: float, most: float) -> float:
+        return arguments.number(getattr(self, name), name, f"{least} to {most} s", StreamError, least, most)

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 from primus_sdk.windowing import pushed
 
@@ -55,12 +56,13 @@ class Sensors:
             ("convention", Convention),
         ):
             value = getattr(self, name)
-            if value not in get_args(kind):
-                raise StreamError(f"{name} is {value!r}; expected one of {', '.join(map(repr, get_args(kind)))}")
+            if not (isinstance(value, str) and value in get_args(kind)):
+                expected = f"one of {', '.join(map(repr, get_args(kind)))}"
+                raise arguments.wrong(value, name, expected, StreamError)
         for name in ("accelerometer_range", "gyroscope_range"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise StreamError(f"{name} is {value}; expected a number above 0, in the sensor's unit")
+            if value is not None:
+                arguments.number(value, name, "a number above 0, in the sensor's unit", StreamError, above=0)
         rotation = pushed.rotation(self.mount)
         rows = None if rotation is None else tuple(tuple(map(float, row)) for row in rotation)
         object.__setattr__(self, "mount", rows)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 from primus_sdk.windowing import pushed
 from primus_sdk.windowing.cutting import WINDOW_SAMPLES, Cutter, Window
@@ -43,7 +44,7 @@ class WindowStream:
         policy: what gaps and late samples do.
 
     Raises:
-        StreamError: the hop is out of its range.
+        StreamError: the hop is out of its range, or one of them is of another type.
     """
 
     hop_seconds: float = 1.0
@@ -51,8 +52,10 @@ class WindowStream:
     policy: FaultPolicy = FaultPolicy()
 
     def __post_init__(self) -> None:
-        hop = pushed.hop_points(self.hop_seconds)
-        sensors, policy = self.sensors, self.policy
+        hop_seconds = arguments.number(self.hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more", StreamError)
+        hop = pushed.hop_points(hop_seconds)
+        sensors = arguments.instance(self.sensors, Sensors, "sensors", StreamError)
+        policy = arguments.instance(self.policy, FaultPolicy, "policy", StreamError)
         g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
         smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
         self._intakes = (
@@ -101,10 +104,7 @@ class WindowStream:
         if gravity is None and type(timestamps_ns) is int and self._took_one(0, timestamps_ns, values):
             return self._windows()
         times = pushed.times(timestamps_ns)
-        samples = self._intakes[0].check(times, values)
-        if gravity is not None:
-            samples = samples + self._intakes[0].check(times, gravity)
-        self._take(times, samples, None)
+        self._take(times, self._accelerations(times, values, gravity), None)
         return self._windows()
 
     def push_gyroscope(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
@@ -124,10 +124,7 @@ class WindowStream:
                 f"rows have the shape {samples.shape}; expected (n, 6): accelerometer x y z, gyroscope x y z"
             )
         samples = samples.reshape(-1, 6)
-        accelerometer = self._intakes[0].check(times, samples[:, :3])
-        if gravity is not None:
-            accelerometer = accelerometer + self._intakes[0].check(times, gravity)
-        self._take(times, accelerometer, samples[:, 3:])
+        self._take(times, self._accelerations(times, samples[:, :3], gravity), samples[:, 3:])
         return self._windows()
 
     def flush(self) -> list[Window]:
@@ -145,6 +142,14 @@ class WindowStream:
             intake.newest = None
         self._reach, self._due = [_AT_ONCE, _AT_ONCE], _AT_ONCE
         return windows
+
+    def _accelerations(self, times: Ints, values: ArrayLike, gravity: ArrayLike | None) -> Floats:
+        """Checked accelerometer samples (n, 3), gravity added where it comes apart."""
+        samples = self._intakes[0].check(times, values)
+        if gravity is None:
+            return samples
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped and counted later
+            return samples + self._intakes[0].check(times, gravity)
 
     def _took_one(self, side: int, time: int, values: Any) -> bool:
         """Take one sample of plain floats, the quick way; False where it is anything else."""
