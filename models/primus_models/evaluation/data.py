@@ -149,7 +149,8 @@ def from_prepared(data: prepared.Prepared) -> Labelled:
 
 def unseen(data: Labelled) -> list[str]:
     """The people whom the project's own training on ClassyGlass holds out; of any other data set, everybody."""
-    return held_out(data.users) if data.source == "classyglass" else data.users
+    numbered = all(user.isdecimal() for user in data.users)
+    return held_out(data.users) if data.source == "classyglass" and numbered else data.users
 
 
 def has_split(data: Labelled) -> bool:

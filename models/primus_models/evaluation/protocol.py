@@ -95,17 +95,26 @@ def episodes(data: Labelled, plan: Plan) -> list[Episode]:
     """
     if len(data.labels) < 2:
         raise EvaluationError(f"{data.source} has one label, {data.labels[0]!r}; two or more are needed to tell apart")
-    made: list[Episode] = []
-    for unit, part, source, test, generator in _parts(data, plan):
-        made += _episodes(data, plan, (unit, part), source, test, generator)
-    return made
+    parts = _parts(data, plan)
+    # The same numbers of shots in every part, or means would be of other trials than their neighbours.
+    most = min(_most(data, part.source) for part in parts)
+    counts = {str(n): n for n in plan.shots if n < most or not plan.everything}
+    return [episode for part in parts for episode in _episodes(data, plan, part, counts)]
 
 
-_Part = tuple[int, int, NDArray[np.bool_], NDArray[np.bool_], np.random.Generator]
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One parting of the people: the unit and which part of it; windows (n,) to draw from and to test; what draws."""
+
+    unit: int
+    number: int
+    source: NDArray[np.bool_]
+    test: NDArray[np.bool_]
+    generator: np.random.Generator
 
 
 def _parts(data: Labelled, plan: Plan) -> list[_Part]:
-    """Unit, part of it, windows to draw from, windows to test on, and what draws."""
+    """Every parting of the plan."""
     if plan.mode == "published":
         if not has_split(data):
             raise EvaluationError(f"{data.source} has no split of its publishers; choose users, halves or folds")
@@ -116,7 +125,7 @@ def _parts(data: Labelled, plan: Plan) -> list[_Part]:
                 f"the publishers' split of {data.source} has {both[0]!r} on both sides ({len(both)} people); "
                 "choose users, halves or folds"
             )
-        return [(trial, 0, source, test, _generator(plan, trial)) for trial in range(plan.trials)]
+        return [_Part(trial, 0, source, test, _generator(plan, trial)) for trial in range(plan.trials)]
     people = np.unique(data.user)
     if len(people) < 2:
         raise EvaluationError(f"{data.source} has {len(people)} person; two or more are needed to test on the unseen")
@@ -128,11 +137,11 @@ def _parts(data: Labelled, plan: Plan) -> list[_Part]:
         order = generator.permutation(people)
         if plan.mode == "halves":
             half = np.isin(data.user, order[: len(order) // 2])
-            parts += [(trial, 0, half, ~half, generator), (trial, 1, ~half, half, generator)]
+            parts += [_Part(trial, 0, half, ~half, generator), _Part(trial, 1, ~half, half, generator)]
         else:
             count = min(max(1, round(plan.share * len(people))), len(people) - 1)
             test = np.isin(data.user, order[:count])
-            parts.append((trial, 0, ~test, test, generator))
+            parts.append(_Part(trial, 0, ~test, test, generator))
     return parts
 
 
@@ -144,31 +153,30 @@ def _folds(data: Labelled, plan: Plan, people: NDArray[np.str_]) -> list[_Part]:
     for fold, out in enumerate(np.array_split(np.random.default_rng(plan.seed).permutation(people), count)):
         test = np.isin(data.user, out)
         for trial in range(plan.trials):
-            parts.append((fold, trial, ~test, test, np.random.default_rng([plan.seed, fold, trial])))
+            parts.append(_Part(fold, trial, ~test, test, np.random.default_rng([plan.seed, fold, trial])))
     return parts
 
 
-def _episodes(
-    data: Labelled, plan: Plan, where: tuple[int, int], source: NDArray[np.bool_], test: NDArray[np.bool_],
-    generator: np.random.Generator,
-) -> list[Episode]:  # fmt: skip
-    known = np.unique(data.label[source])
-    by_label = [generator.permutation(np.flatnonzero(source & (data.label == label))) for label in known]
-    windows = np.flatnonzero(test & np.isin(data.label, known)).astype(np.int64)
+def _episodes(data: Labelled, plan: Plan, part: _Part, counts: dict[str, int]) -> list[Episode]:
+    known = np.unique(data.label[part.source])
+    windows = np.flatnonzero(part.test & np.isin(data.label, known)).astype(np.int64)
     if len(known) < 2 or not len(windows):
         raise EvaluationError(
             f"{data.source}: the people to learn from have {len(known)} labels, those to test on {len(windows)} "
             "windows of them; two labels and one window are needed: give more people, or another parting"
         )
-    most = max(map(len, by_label))
-    counts: list[tuple[str, int]] = [(str(n), n) for n in plan.shots if n < most or not plan.everything]
-    if plan.everything:
-        counts.append((ALL, most))
-    seed = (plan.seed, *where)
+    by_label = [part.generator.permutation(np.flatnonzero(part.source & (data.label == label))) for label in known]
+    every = {NONE: 0} | counts | ({ALL: len(data)} if plan.everything else {})
+    seed = (plan.seed, part.unit, part.number)
     return [
-        Episode(where[0], name, np.concatenate([own[:n] for own in by_label]).astype(np.int64), windows, known, seed)
-        for name, n in [(NONE, 0), *counts]
+        Episode(part.unit, name, np.concatenate([own[:n] for own in by_label]).astype(np.int64), windows, known, seed)
+        for name, n in every.items()
     ]
+
+
+def _most(data: Labelled, source: NDArray[np.bool_]) -> int:
+    """Windows of the commonest label among those to draw from."""
+    return int(np.bincount(data.label[source]).max(initial=0))
 
 
 def _generator(plan: Plan, trial: int) -> np.random.Generator:
