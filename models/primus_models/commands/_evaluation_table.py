@@ -35,7 +35,7 @@ def show(results: Results) -> None:
     _differences(screen, results)
     for entry in results.entries:
         if entry.warning:
-            screen.print(styled(f"{entry.name}: {entry.warning}", "bold red"), soft_wrap=True)
+            screen.print(styled(f"{entry.label}: {entry.warning}", "bold red"), soft_wrap=True)
 
 
 def _table(screen: Any, results: Results, title: str, figure: Callable[[Score], Mean]) -> None:
@@ -46,7 +46,7 @@ def _table(screen: Any, results: Results, title: str, figure: Callable[[Score], 
         table.add_column(name, justify="right", no_wrap=True)
     for entry in results.entries:
         cells = [_cell(figure(entry.scores[s])) if s in entry.scores else "" for s in results.shots]
-        table.add_row(styled(entry.name), *cells)
+        table.add_row(styled(entry.label), *cells)
     screen.print(table)
 
 
@@ -60,7 +60,7 @@ def _differences(screen: Any, results: Results) -> None:
         return
     first, *others = results.entries
     table = need("rich.table").Table(box=need("rich.box").SIMPLE_HEAD, padding=(0, 1))
-    table.add_column(f"{first.name}, above", overflow="fold")
+    table.add_column(f"{first.label}, above", overflow="fold")
     shots = [name for name in results.shots if name in first.scores]
     for name in shots:
         table.add_column({NONE: "0 shots"}.get(name, name), justify="right", no_wrap=True)
@@ -71,7 +71,7 @@ def _differences(screen: Any, results: Results) -> None:
             found = results.difference(first, other, name)
             cells.append(styled("") if found is None else _difference(found[0]))
         if any(cell.plain for cell in cells):
-            table.add_row(styled(other.name), *cells)
+            table.add_row(styled(other.label), *cells)
             rows += 1
     if rows:
         screen.print(table)

@@ -70,10 +70,10 @@ def measure(
 
 def _names(contestants: Sequence[Contestant]) -> dict[tuple[str, str], str]:
     """Each entry's name: the candidate's, and the probe's where it has several."""
-    counts = Counter(contestant.candidate.about.name for contestant in contestants)
-    twice = [name for name, count in counts.items() if count > 1]
+    counts = Counter((one.candidate.about.name, one.candidate.about.aligned) for one in contestants)
+    twice = [name for (name, _), count in counts.items() if count > 1]
     if twice:
-        raise EvaluationError(f"{counts[twice[0]]} candidates are called {twice[0]!r}: give one a name, as NAME=PATH")
+        raise EvaluationError(f"two candidates are called {twice[0]!r}: give one a name, as NAME=PATH")
     return {
         (c.candidate.about.name, probe.name): (
             c.candidate.about.name if len(c.probes) == 1 else f"{c.candidate.about.name}, {probe.name}"
@@ -141,7 +141,7 @@ def _warning(candidate: Candidate, data: Labelled) -> str:
 
 def _protocol(plan: Plan, planned: list[Episode]) -> dict[str, Any]:
     tested = [len(episode.tested) for episode in planned if episode.shots == NONE]
-    return {**asdict(plan), "unit": plan.unit, "units": len({e.unit for e in planned}), "tests": len(tested),
+    return {**asdict(plan), "shots": list(plan.shots), "unit": plan.unit, "units": len({e.unit for e in planned}), "tests": len(tested),
             "tested_windows": round(float(np.mean(tested)), 1)}  # fmt: skip
 
 

@@ -22,6 +22,7 @@ _ROWS: dict[Metric, tuple[str, ...]] = {
     "accuracy": ("accuracy",), "macro-f1": ("macro F1",), "both": ("accuracy", "macro F1")
 }  # fmt: skip
 _FONT = 9  # points
+_PANEL = 3.2  # inches, a panel's height without its labels
 _MOST_MATRICES = 6
 
 
@@ -41,14 +42,15 @@ def few_shot(found: Sequence[Results], path: Path, metric: Metric = "both") -> N
             ends = []
             for entry in panel.entries:
                 colour, marker = style[entry.name]
-                if entry.kind == "guessing" and NONE in entry.scores:
+                shots = [] if entry.kind == "guessing" else [s for s in places if s in entry.scores]
+                if not shots:
                     means = [_figure(entry.scores[NONE], row)]
                     axes.axhline(100 * means[0].value, ls=(0, (4, 3)), lw=1.3, color=colour)
                 else:
-                    shots = [s for s in places if s in entry.scores]
                     means = [_figure(entry.scores[s], row) for s in shots]
                     _curve(axes, [places[s] for s in shots], means, colour, marker)
-                ends.append((100 * means[-1].value, entry.name, colour))
+                x = places[shots[-1]] if shots else max(places.values())
+                ends.append((x, 100 * means[-1].value, entry.label, colour))
             axes.set_xscale("log")
             axes.set_xticks(list(places.values()), [_shots_name(s) for s in places])
             axes.xaxis.set_minor_locator(_none())
@@ -78,7 +80,7 @@ def ablations(found: Sequence[Results], path: Path, metric: Metric = "both", sho
                 axes.errorbar(value, place, xerr=error, color=INK, lw=1.2, capsize=3)
                 axes.annotate(f"{value:.1f}", (value + error, place), xytext=(5, 0), textcoords="offset points",
                               va="center", fontsize=_FONT, color=INK)  # fmt: skip
-            axes.set_yticks(range(len(bars)), [name(entry.name) for entry, _ in bars])
+            axes.set_yticks(range(len(bars)), [name(entry.label) for entry, _ in bars])
             axes.set_ylim(len(bars) - 0.45, -0.55)
             axes.set_xlim(0, min(112, 1.15 * max((100 * mean.value for _, mean in bars), default=100)))
             axes.grid(visible=False, axis="y")
@@ -108,17 +110,18 @@ def aligned(found: Sequence[Results], path: Path, metric: Metric = "both", shots
             for label in dict.fromkeys(entry.name for entry in panel.entries):
                 colour, marker = style[label]
                 mine = [(e, _at(e, at)) for e in panel.entries if e.name == label]
-                points = sorted(
+                points = [
                     (100 * e.aligned, _figure(score, row))
                     for e, score in mine if e.aligned is not None and score is not None
-                )  # fmt: skip
+                ]  # fmt: skip
+                points.sort(key=lambda point: point[0])
                 if points:
                     _curve(axes, [x for x, _ in points], [mean for _, mean in points], colour, marker)
-                    ends.append((100 * points[-1][1].value, label, colour))
+                    ends.append((points[-1][0], 100 * points[-1][1].value, label, colour))
                 elif mine[0][1] is not None:
                     value = 100 * _figure(mine[0][1], row).value
                     axes.axhline(value, ls=(0, (4, 3)), lw=1.3, color=colour)
-                    ends.append((value, label, colour))
+                    ends.append((104.0, value, label, colour))
             axes.set_xlim(0, 104)
             axes.set_xlabel("windows with text or video in pretraining, %")
             _label_ends(axes, ends)
@@ -149,7 +152,7 @@ def confusions(found: Sequence[Results], path: Path, shots: str | None = None) -
             counts = score.confusion
             confusion(figure, axes, counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), tuple(panel.data.labels))
             axes.set_title(
-                f"{name(entry.name)}: {score.accuracy.value:.1%}, macro F1 {score.macro_f1.value:.1%}",
+                f"{name(entry.label)}: {score.accuracy.value:.1%}, macro F1 {score.macro_f1.value:.1%}",
                 loc="left", fontsize=10, color=INK,
             )  # fmt: skip
         sources = ", ".join(dict.fromkeys(name(panel.data.source) for panel in made))
@@ -222,26 +225,39 @@ def _places(panel: Panel) -> dict[str, float]:
     return places
 
 
-def _label_ends(axes: Any, ends: list[tuple[float, str, str]]) -> None:
-    """Names at the curves' right ends, moved apart where they would lie on each other."""
+def _label_ends(axes: Any, ends: list[tuple[float, float, str, str]]) -> None:
+    """Names right of the curves' ends (x, y, name, colour), moved apart where they would lie on each other."""
     low, high = axes.get_ylim()
     low = max(0.0, low)
     axes.set_ylim(low, high)
-    gap = (high - low) * _FONT * 1.3 / 72 / 3.0
-    heights: list[float] = []
-    ordered = sorted(ends)
-    for value, _, _ in ordered:
-        heights.append(max(value, heights[-1] + gap) if heights else value)
-    over = max(0.0, heights[-1] - high) if heights else 0.0
-    for place in range(len(heights) - 1, -1, -1):  # those pushed out at the top push back
-        limit = high if place == len(heights) - 1 else heights[place + 1] - gap
-        heights[place] = min(heights[place], limit) if over else heights[place]
-    right = axes.get_xlim()[1]
-    for height, (value, label, colour) in zip(heights, ordered, strict=True):
+    axes.autoscale(enable=False)
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = _apart([y for _, y, _, _ in ends], (high - low) * _FONT * 1.35 / 72 / _PANEL, low, high)
+    for height, (x, y, label, colour) in zip(heights, ends, strict=True):
+        line = {"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "lw": 0.8, "alpha": 0.6, "shrinkB": 4}
         axes.annotate(
-            name(label), (right, value), xytext=(1.02, (height - low) / (high - low)), textcoords="axes fraction",
-            va="center", fontsize=_FONT, color=colour if colour != GREY else SOFT, annotation_clip=False,
+            name(label), (x, y), xytext=(1.05, (height - low) / (high - low)), textcoords="axes fraction", va="center",
+            fontsize=_FONT, color=colour if colour != GREY else SOFT, annotation_clip=False, arrowprops=line,
         )  # fmt: skip
+
+
+def _apart(values: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Sorted values moved as little as needed to be `gap` apart: those that collide spread about their mean."""
+    groups: list[list[float]] = []
+    for value in values:
+        groups.append([value])
+        while len(groups) > 1:
+            below, above = groups[-2], groups[-1]
+            reach = gap * (len(below) + len(above)) / 2
+            if float(np.mean(above)) - float(np.mean(below)) >= reach:
+                break
+            groups[-2:] = [below + above]
+    placed = [float(np.mean(g)) + gap * (i - (len(g) - 1) / 2) for g in groups for i in range(len(g))]
+    for place in range(len(placed)):  # nothing below the axis, then nothing above it
+        placed[place] = max(placed[place], low + place * gap)
+    for place in range(len(placed)):
+        placed[-1 - place] = min(placed[-1 - place], high - place * gap)
+    return placed
 
 
 def _at(entry: Entry, shots: str) -> Score | None:

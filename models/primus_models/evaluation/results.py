@@ -53,7 +53,7 @@ class Score:
 class Entry:
     """A candidate with a probe, and its scores by shots.
 
-    name: unique in a file. warning: why its figures say less than they seem to; "" if nothing is known.
+    name: with `aligned`, unique in a file. warning: why its figures say less than they seem to; "" if nothing is known.
     """
 
     name: str
@@ -64,6 +64,11 @@ class Entry:
     aligned: float | None
     warning: str
     scores: dict[str, Score]
+
+    @property
+    def label(self) -> str:
+        """The name, and the share of aligned windows where it is said: unique in a file, as the name alone is not."""
+        return self.name if self.aligned is None else f"{self.name}, {100 * self.aligned:g} % aligned"
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,7 @@ class Results:
             found = {shots: self.difference(one, other, shots) for shots in self.shots}
             figures = {shots: _figures(*both) for shots, both in found.items() if both is not None}
             if figures:
-                differences.append({"of": one.name, "than": other.name, "scores": figures})
+                differences.append({"of": one.label, "than": other.label, "scores": figures})
         return {
             "format": FORMAT, "schema_version": SCHEMA_VERSION, "data": asdict(self.data), "protocol": self.protocol,
             "candidates": [_entry(entry) for entry in self.entries], "differences": differences, "made": self.made,
