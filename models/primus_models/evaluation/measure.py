@@ -141,8 +141,13 @@ def _warning(candidate: Candidate, data: Labelled) -> str:
 
 def _protocol(plan: Plan, planned: list[Episode]) -> dict[str, Any]:
     tested = [len(episode.tested) for episode in planned if episode.shots == NONE]
-    return {**asdict(plan), "shots": list(plan.shots), "unit": plan.unit, "units": len({e.unit for e in planned}), "tests": len(tested),
-            "tested_windows": round(float(np.mean(tested)), 1)}  # fmt: skip
+    return asdict(plan) | {
+        "shots": list(plan.shots),
+        "unit": plan.unit,
+        "units": len({episode.unit for episode in planned}),
+        "tests": len(tested),
+        "tested_windows": round(float(np.mean(tested)), 1),
+    }
 
 
 def _made() -> dict[str, str]:

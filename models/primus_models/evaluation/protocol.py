@@ -119,7 +119,7 @@ def _parts(data: Labelled, plan: Plan) -> list[_Part]:
         if not has_split(data):
             raise EvaluationError(f"{data.source} has no split of its publishers; choose users, halves or folds")
         test, source = tested(data), data.split == "train"
-        both = sorted(set(data.user[source]) & set(data.user[test]))
+        both = sorted(set(data.user[source].tolist()) & set(data.user[test].tolist()))
         if both:
             raise EvaluationError(
                 f"the publishers' split of {data.source} has {both[0]!r} on both sides ({len(both)} people); "

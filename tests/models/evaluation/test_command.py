@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from primus_models.checkpoint import Checkpoint, save_checkpoint
 from primus_models.commands import evaluate
 from primus_models.evaluation import data as datasets
+from primus_models.evaluation import entrants
 from primus_models.evaluation.data import Labelled
 from primus_models.evaluation.plots import _apart
 from primus_models.graph import Array
@@ -35,18 +36,22 @@ def run(*arguments: object) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-def test_a_run_writes_results_a_picture_and_a_table_and_its_results_are_drawn(ours: Path, tmp_path: Path) -> None:
+def test_a_run_writes_results_a_picture_and_a_table_and_its_results_are_drawn(
+    ours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entrants, "has_sklearn", lambda: False)
     out, picture = tmp_path / "r.json", tmp_path / "p.png"
     given = ("run", "--data", "x", f"ours@10%={ours}", f"ours@100%={ours}", "--shots", "1,5", "--trials", 2)
     status, shown, said = run(*given, f"int8={released_bundle()}", "--baselines", "-o", out, "--plot", picture)
     assert status == 0, said
     assert "accuracy, %" in shown
     assert "guessing" in shown
+    assert "pip install 'primus-imu[evaluate]'" in said
     assert "int8: onnx int8, onnxruntime" in said
     assert picture.read_bytes().startswith(PNG)
     record = json.loads(out.read_text())
     assert record["protocol"]["mode"] == "users"
-    assert len(record["candidates"]) == 7
+    assert len(record["candidates"]) == 6
     assert all(len(c["scores"]["5"]["units"]) == 2 for c in record["candidates"] if c["kind"] != "guessing")
     for figure in ("4", "5", "6", "confusion"):
         file = tmp_path / f"{figure}.png"
