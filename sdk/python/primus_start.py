@@ -9,6 +9,11 @@ def calibrate() -> None:
     _run("primus_sdk.commands.calibrate")
 
 
+def evaluate() -> None:
+    """Run `primus-evaluate`."""
+    _run("primus_models.commands.evaluate")
+
+
 def export() -> None:
     """Run `primus-export`."""
     _run("primus_export.commands.export")

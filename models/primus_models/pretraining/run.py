@@ -231,6 +231,7 @@ class Run:
         provenance = {
             "configuration": self.config.model_dump(mode="json"),
             "data": self.prepared.source,
+            "aligned_share": self.config.aligned_share,
             "windows_trained_on": len(self.windows.train),
             "windows_held_out": len(self.windows.held_out),
             "users_held_out": sorted({str(u) for u in self.prepared.users[self.windows.held_out]}),
