@@ -33,7 +33,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo "Installing PyTorch and the test tools into $(VENV); this is the long one"
-	$(PIP) --editable '.[export,train,dev]'
+	$(PIP) --editable '.[export,prepare,pretrain,ray,evaluate,dev]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

@@ -47,6 +47,7 @@ def test_no_module_imports_from_a_floor_above(package: str) -> None:
     [
         ("import primus_export.commands.export", {"torch", "coremltools", "matplotlib", "sklearn"}),
         ("import primus_models.commands.import_checkpoint", {"torch", "onnx", "matplotlib", "scipy"}),
+        ("import primus_models.commands.prepare", {"torch", "ray", "transformers", "av", "projectaria_tools", "scipy"}),
         ("import primus_sdk.commands.stream", {"torch", "onnx", "matplotlib", "scipy", "primus_models"}),
     ],
 )

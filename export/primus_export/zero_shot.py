@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from primus_export.errors import ExportError
-from primus_export.text import TextFile, TextTower
+from primus_export.text import Embeds, TextFile
 from primus_models import reference
 from primus_models.checkpoint import Checkpoint
 from primus_models.graph import EMBEDDING, EMBEDDING_SIZE, Array
@@ -37,7 +37,7 @@ class ZeroShot:
     median_difference: float
 
 
-def zero_shot(checkpoint: Checkpoint, labels: Sequence[str], tower: TextTower, windows: Array) -> ZeroShot:
+def zero_shot(checkpoint: Checkpoint, labels: Sequence[str], tower: Embeds, windows: Array) -> ZeroShot:
     """A head whose classes are the labels, from their texts' embeddings.
 
     windows `(n, 6, 250)`, m/s^2 and rad/s: what embeddings look like in use.
@@ -49,7 +49,7 @@ def zero_shot(checkpoint: Checkpoint, labels: Sequence[str], tower: TextTower, w
     """
     space = _space(checkpoint, tower)
     texts = [space.text_of(label) for label in labels]
-    vectors = np.asarray(tower.encode(texts), np.float64)
+    vectors = np.asarray(tower.embed(texts), np.float64)
     if vectors.shape != (len(texts), space.size):
         raise ExportError(
             f"the text tower gave embeddings of shape {vectors.shape}; the checkpoint was aligned with "
@@ -76,7 +76,7 @@ def not_aligned(checkpoint: Checkpoint) -> ExportError:
     )
 
 
-def _space(checkpoint: Checkpoint, tower: TextTower) -> TextSpace:
+def _space(checkpoint: Checkpoint, tower: Embeds) -> TextSpace:
     if checkpoint.text is None:
         raise not_aligned(checkpoint)
     if isinstance(tower, TextFile) and tower.tower not in ("", checkpoint.text.tower):

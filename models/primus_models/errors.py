@@ -27,3 +27,27 @@ class GraphError(PrimusError, ValueError):
 
 class TrainingError(PrimusError, ValueError):
     """Training cannot start or go on: unusable data, a state of another run, or a loss that is no longer a number."""
+
+
+class PreparedError(PrimusError, ValueError):
+    """A prepared data set is damaged, of another version, or lacks what is asked of it."""
+
+
+class PreparedNotFoundError(PreparedError, FileNotFoundError):
+    """There is no prepared data set at the given path, or preparing it has not come to its end."""
+
+
+class DataSetError(PrimusError, ValueError):
+    """A published data set, or one recording of it, is not as its publishers describe it."""
+
+
+class TowerError(PrimusError, RuntimeError):
+    """A text or video tower cannot be loaded, or gives what cannot be used."""
+
+
+class PretrainingError(PrimusError, ValueError):
+    """Pretraining cannot start or go on: configuration, data or state that do not fit, or a loss that is no number."""
+
+
+class EvaluationError(PrimusError, ValueError):
+    """An evaluation cannot be made of these data: too few users, labels or windows."""

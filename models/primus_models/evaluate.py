@@ -20,17 +20,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_models import reference
 from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.data import Signal, read_classyglass, split, windows
+from primus_models.evaluation.embedding import embed, random_weights
+from primus_models.evaluation.scores import macro_f1
 from primus_models.features import handcrafted
-from primus_models.graph import EMBEDDING, EMBEDDING_SIZE, Array
+from primus_models.graph import EMBEDDING_SIZE, Array
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands._cli import click, command
 
 SHOTS = (1, 5, 10, 50)
 TRIALS = 8
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -60,36 +60,6 @@ def evaluate(checkpoint: Checkpoint, signals: list[Signal], trials: int = TRIALS
         name: {shots: _score(features, labels, users, shots, trials) for shots in SHOTS}
         for name, features in sources.items()
     }
-
-
-def embed(checkpoint: Checkpoint, imu: Array) -> Array:
-    """Embeddings `(n, 512)` of windows `(n, 6, 250)`, by the NumPy reference."""
-    graph = checkpoint.graph()
-    return np.concatenate([reference.run(graph, imu[i : i + _BATCH])[EMBEDDING] for i in range(0, len(imu), _BATCH)])
-
-
-def random_weights(checkpoint: Checkpoint, seed: int = 0) -> Checkpoint:
-    """The same network untrained: norms the identity, the rest uniform within 1 / sqrt(inputs), as in PyTorch."""
-    generator = np.random.default_rng(seed)
-    tensors: dict[str, Array] = {}
-    for name, tensor in checkpoint.tensors.items():
-        matrix = checkpoint.tensors.get(name.replace("bias", "weight"), tensor)
-        if matrix.ndim == 1 and "_l0" not in name:  # a norm
-            tensors[name] = np.full_like(tensor, float(name.endswith("weight")))
-            continue
-        fan_in = 512 if "_l0" in name else int(np.prod(matrix.shape[1:]))  # a GRU's bound goes by its hidden size
-        bound = 1 / np.sqrt(fan_in)
-        tensors[name] = generator.uniform(-bound, bound, tensor.shape).astype(np.float32)
-    return Checkpoint(checkpoint.architecture, tensors)
-
-
-def macro_f1(truth: NDArray[np.str_], predicted: NDArray[np.str_]) -> float:
-    """The mean over the true labels of each one's F1."""
-    scores = []
-    for label in np.unique(truth):
-        hits = ((truth == label) & (predicted == label)).sum()
-        scores.append(2 * hits / ((truth == label).sum() + (predicted == label).sum()))
-    return float(np.mean(scores))
 
 
 def _padded(features: Array) -> Array:

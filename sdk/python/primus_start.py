@@ -9,6 +9,11 @@ def calibrate() -> None:
     _run("primus_sdk.commands.calibrate")
 
 
+def evaluate() -> None:
+    """Run `primus-evaluate`."""
+    _run("primus_models.commands.evaluate")
+
+
 def export() -> None:
     """Run `primus-export`."""
     _run("primus_export.commands.export")
@@ -17,6 +22,16 @@ def export() -> None:
 def import_checkpoint() -> None:
     """Run `primus-import`."""
     _run("primus_models.commands.import_checkpoint")
+
+
+def prepare() -> None:
+    """Run `primus-prepare`."""
+    _run("primus_models.commands.prepare")
+
+
+def pretrain() -> None:
+    """Run `primus-pretrain`."""
+    _run("primus_models.commands.pretrain")
 
 
 def stream() -> None:

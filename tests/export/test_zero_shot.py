@@ -16,17 +16,19 @@ import primus_sdk
 from primus_export import export as export_module
 from primus_export.commands import export as command_module
 from primus_export.commands.export import main
-from primus_export.errors import ExportError, MissingToolError
-from primus_export.text import SentenceTower, TextFile, installed, unit
+from primus_export.errors import ExportError
+from primus_export.text import TextFile
 from primus_export.windows import made_windows
 from primus_export.zero_shot import zero_shot
 from primus_models import reference
 from primus_models.architectures import primus
 from primus_models.checkpoint import FORMAT, Checkpoint, load, save_checkpoint
 from primus_models.commands.import_checkpoint import main as import_main
-from primus_models.errors import CheckpointError
+from primus_models.errors import CheckpointError, TowerError
 from primus_models.graph import EMBEDDING, Array
 from primus_models.text_space import TextSpace
+from primus_models.towers.base import unit
+from primus_models.towers.sentence import SentenceTower, installed
 from primus_sdk.heads.head import Head
 
 SIZE = 24
@@ -42,7 +44,7 @@ class FakeTower:
         self.size = size
         self.asked: list[str] = []
 
-    def encode(self, texts: list[str]) -> Array:
+    def embed(self, texts: list[str]) -> Array:
         self.asked += texts
         return unit([np.random.default_rng(list(text.encode())).normal(size=self.size) for text in texts])
 
@@ -55,7 +57,7 @@ def aligned(text: TextSpace | None = SPACE) -> Checkpoint:
 
 def vectors_file(path: Path, tower: str = "fake", size: int = SIZE) -> Path:
     texts = [f"a person is {label}" for label in LABELS]
-    save_file(dict(zip(texts, FakeTower(size).encode(texts) * 3, strict=True)), path, {"tower": tower})
+    save_file(dict(zip(texts, FakeTower(size).embed(texts) * 3, strict=True)), path, {"tower": tower})
     return path
 
 
@@ -76,7 +78,7 @@ def test_the_probabilities_of_an_embedding_of_the_usual_length_are_those_of_its_
     made = zero_shot(checkpoint, LABELS, tower, WINDOWS)
     embeddings = reference.run(checkpoint.graph(), WINDOWS)[EMBEDDING].astype(np.float64)
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    vectors = tower.encode([f"a person is {label}" for label in LABELS]).astype(np.float64)
+    vectors = tower.embed([f"a person is {label}" for label in LABELS]).astype(np.float64)
     logits = embeddings[:, :SIZE] / lengths @ vectors.T / 0.1
     exact = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(made.head.probabilities(embeddings / lengths * made.length), exact, atol=1e-6)
@@ -91,7 +93,7 @@ def test_a_window_whose_embedding_is_a_texts_is_of_that_text() -> None:
     made, tower = zero_shot(aligned(), LABELS, FakeTower(), WINDOWS), FakeTower()
     for index, label in enumerate(LABELS):
         embedding = np.zeros(512)
-        embedding[:SIZE] = tower.encode([f"a person is {label}"])[0]
+        embedding[:SIZE] = tower.embed([f"a person is {label}"])[0]
         assert made.head.probabilities(embedding).argmax() == index
 
 
@@ -112,7 +114,7 @@ def test_a_checkpoint_without_text_and_a_tower_of_another_size_are_refused() -> 
 
 def test_a_text_of_no_direction_is_refused() -> None:
     for vectors in (np.zeros((1, 4)), np.full((1, 4), np.nan), np.full((1, 4), np.inf)):
-        with pytest.raises(ExportError, match="zero, or holds NaN"):
+        with pytest.raises(TowerError, match="zero, or holds NaN"):
             unit(vectors)
 
 
@@ -219,7 +221,7 @@ def test_an_import_records_what_the_checkpoint_was_aligned_with(tmp_path: Path) 
 def test_a_tower_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "modules.json").write_text("[]")
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingToolError, match=r"primus-imu\[text\]"):
+    with pytest.raises(TowerError, match=r"primus-imu\[text\]"):
         SentenceTower(tmp_path)
 
 
@@ -227,7 +229,7 @@ def test_a_real_tower_embeds_texts_by_their_meaning() -> None:
     folder = installed("all-MiniLM-L6-v2")
     if folder is None or importlib.util.find_spec("sentence_transformers") is None:
         pytest.skip("no text tower is installed (pip install 'primus-imu[text]')")
-    vectors = SentenceTower(folder).encode(["a person is walking", "someone strolls along", "a bowl of rice"])
+    vectors = SentenceTower(folder).embed(["a person is walking", "someone strolls along", "a bowl of rice"])
     assert vectors.shape == (3, 384)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)

@@ -11,6 +11,8 @@ from primus_models import evaluate as evaluation
 from primus_models.checkpoint import Checkpoint, save_checkpoint
 from primus_models.data import Signal, held_out, signals_of, split, windows
 from primus_models.errors import TrainingError
+from primus_models.evaluation.embedding import embed, random_weights
+from primus_models.evaluation.scores import macro_f1
 from primus_models.features import handcrafted
 from primus_models.graph import Array
 from primus_sdk.recordings import Recording, Samples
@@ -82,18 +84,18 @@ def test_scores_tell_good_features_from_guessing(tensors: dict[str, Array], sign
 
 def test_macro_f1_weighs_labels_alike() -> None:
     truth, predicted = np.array(["a"] * 8 + ["b"] * 2), np.array(["a"] * 10)
-    assert evaluation.macro_f1(truth, predicted) == pytest.approx((16 / 18 + 0) / 2)
-    assert evaluation.macro_f1(truth, truth) == 1
+    assert macro_f1(truth, predicted) == pytest.approx((16 / 18 + 0) / 2)
+    assert macro_f1(truth, truth) == 1
 
 
 def test_the_random_yardstick_is_another_network_of_the_same_kind(tensors: dict[str, Array], imu: Array) -> None:
     checkpoint = Checkpoint("primus", tensors)
-    random = evaluation.random_weights(checkpoint)
+    random = random_weights(checkpoint)
     assert (random.tensors["backbone.0.weight"] == 1).all()
     assert (random.tensors["backbone.4.bias"] == 0).all()
     assert 0.9 / 512**0.5 < np.abs(random.tensors["mmcl_head.bias"]).max() <= 1 / 512**0.5
-    assert evaluation.random_weights(checkpoint).sha256 == random.sha256 != checkpoint.sha256
-    assert not np.allclose(evaluation.embed(random, imu), evaluation.embed(checkpoint, imu))
+    assert random_weights(checkpoint).sha256 == random.sha256 != checkpoint.sha256
+    assert not np.allclose(embed(random, imu), embed(checkpoint, imu))
 
 
 def test_handcrafted_features_see_what_they_name() -> None:

@@ -10,11 +10,12 @@ from primus_export.errors import ExportError
 from primus_export.export import Request, export
 from primus_export.formats import NAMES
 from primus_export.parity import PROVING_WINDOWS
-from primus_export.text import SentenceTower, TextFile, TextTower, installed
+from primus_export.text import Embeds, TextFile
 from primus_export.windows import made_windows, read_windows
 from primus_export.zero_shot import not_aligned, zero_shot
 from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.graph import Array
+from primus_models.towers.sentence import SentenceTower, installed
 from primus_sdk.commands._cli import FloatRange, click, command
 from primus_sdk.heads.head import Head
 
@@ -146,7 +147,7 @@ def _zero_shot(
 ) -> Head:
     if checkpoint.text is None:  # before a tower is loaded, which takes a while
         raise not_aligned(checkpoint)
-    tower: TextTower
+    tower: Embeds
     if file is not None:
         tower = TextFile(file)
     else:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from primus_models.encoders.base import TrainableEncoder
+from primus_models.encoders.recurrence import LastStateGRU
 
 
 class Block(nn.Module):
@@ -46,7 +47,7 @@ class Encoder(TrainableEncoder):
             Block(32, 5, nn.MaxPool1d(3)),
             Block(32, 5, nn.AdaptiveAvgPool1d(32)),
             nn.GroupNorm(4, 32),
-            nn.GRU(32, 512, batch_first=True),
+            LastStateGRU(32, 512, batch_first=True),
         )
         self.ssl_head = nn.Linear(512, 512)
         self.mmcl_head = nn.Linear(512, 512)
@@ -79,11 +80,6 @@ class Encoder(TrainableEncoder):
         _, hidden = self.backbone(windows)
         last: Tensor = hidden[0]
         return last
-
-    def embed(self, windows: Tensor) -> Tensor:
-        """The multimodal head's output `(B, 512)`: the embedding that is exported and that downstream heads read."""
-        embedding: Tensor = self.mmcl_head(self.features(windows))
-        return embedding
 
     def forward(self, windows: Tensor) -> dict[str, Tensor]:
         """Both heads' outputs, `ssl` (self-supervised) and `mmcl` (multimodal), `(B, 512)` each."""

@@ -1,0 +1,197 @@
+"""Runs: the same weights after a kill, on two processes, and from the best validation; every ablation and baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from prepared_data import write_prepared
+
+from primus_models.checkpoint import load
+from primus_models.commands.pretrain import main
+from primus_models.preparation.prepared import Prepared
+from primus_models.preparation.prepared import load as load_prepared
+from primus_models.pretraining.batches import windows_of
+from primus_models.pretraining.configuration import Configuration
+
+SMALL = ["--batch", "16", "--epochs", "1", "--accelerator", "cpu", "--threads", "1", "--queue", "64"]
+
+
+def pretrain(*arguments: object, check: bool = True, **kwargs: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "primus_models.commands.pretrain", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=check, **kwargs)  # type: ignore[call-overload,no-any-return]
+
+
+def invoke(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    return load(folder / "checkpoint.safetensors").tensors
+
+
+@pytest.fixture(scope="module")
+def unbroken(prepared_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
+    invoke(prepared_path, "-o", folder, *SMALL, "--validate-every", 2)
+    return folder
+
+
+def test_a_run_leaves_a_checkpoint_its_configuration_and_logs(unbroken: Path, prepared: Prepared) -> None:
+    checkpoint = load(unbroken / "checkpoint.safetensors")
+    assert checkpoint.text is not None
+    assert (checkpoint.text.tower, checkpoint.text.size) == ("made", 32)
+    assert checkpoint.provenance["configuration"]["batch"] == 16
+    assert checkpoint.provenance["users_held_out"]
+    validation = {int(step): loss for step, loss in checkpoint.provenance["validation"].items()}
+    assert checkpoint.provenance["best_step"] == min(validation, key=validation.__getitem__)
+    assert json.loads((unbroken / "summary.json").read_text())["sha256"] == checkpoint.sha256
+    rows = (unbroken / "logs/csv/from-0000000/metrics.csv").read_text()
+    assert "train/loss" in rows
+    assert "validation/loss" in rows
+    assert list((unbroken / "logs/tensorboard/from-0000000").glob("events*"))
+
+
+def test_a_run_that_was_killed_ends_with_the_same_weights(prepared_path: Path, unbroken: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    arguments = [prepared_path, "-o", folder, *SMALL, "--validate-every", 2, "--save-every", 1]
+    command = [sys.executable, "-m", "primus_models.commands.pretrain", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (folder / "state.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    step = torch.load(folder / "state.pt", weights_only=True)["step"]
+    assert step >= 1
+    invoke(*arguments)
+    ours, theirs = weights(folder), weights(unbroken)
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+
+
+def test_two_processes_give_the_weights_of_one(prepared_path: Path, unbroken: Path, tmp_path: Path) -> None:
+    pretrain(prepared_path, "-o", tmp_path / "two", *SMALL, "--validate-every", 2, "--devices", 2)
+    ours, theirs = weights(tmp_path / "two"), weights(unbroken)
+    assert max(float(np.abs(ours[name] - theirs[name]).max()) for name in theirs) < 1e-5
+    losses = [load(f / "checkpoint.safetensors").provenance["validation"] for f in (tmp_path / "two", unbroken)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--losses", "ss"],
+        ["--losses", "mm"],
+        ["--losses", "ss,nn"],
+        ["--losses", "mm,nn", "--aligned-share", "0.5"],
+        ["--alpha", "0.5", "--beta", "0.5", "--gamma", "0"],
+        ["--objective", "simclr", "--augmentation", "noise", "--augmentation", "warp"],
+        ["--objective", "imu2clip", "--video-tower", ""],
+        ["--objective", "multitask", "--augmentation", "reverse", "--augmentation", "negate"],
+        ["--objective", "standard"],
+        ["--precision", "bf16-mixed", "--validation", "0"],
+    ],
+    ids=" ".join,
+)
+def test_every_ablation_and_baseline_is_one_command(prepared_path: Path, tmp_path: Path, options: list[str]) -> None:
+    output = invoke(prepared_path, "-o", tmp_path / "run", *SMALL, *options, "--json")
+    checkpoint = load(tmp_path / "run" / "checkpoint.safetensors")
+    assert json.loads(output[output.index("{") :])["encoder_sha256"] == checkpoint.sha256
+    names_text = checkpoint.text is not None
+    assert names_text == (not {"simclr", "multitask", "standard"} & set(options) and options != ["--losses", "ss"])
+
+
+def test_training_learns_what_there_is_to_learn(prepared_path: Path, tmp_path: Path) -> None:
+    options = ["--objective", "standard", "--epochs", 8, "--learning-rate", 2e-3, "--validate-every", 5]
+    invoke(prepared_path, "-o", tmp_path, *SMALL, *options)
+    validation = load(tmp_path / "checkpoint.safetensors").provenance["validation"]
+    assert min(validation.values()) < 0.5 * validation["5"]
+
+
+def test_a_share_of_aligned_windows_is_part_of_every_larger_share(prepared: Prepared) -> None:
+    shares = [windows_of(prepared, Configuration(batch=16, aligned_share=share)).aligned for share in (0.1, 0.5, 1)]
+    assert [int(aligned.sum()) for aligned in shares] == [10, 48, 96]
+    assert (shares[0] <= shares[1]).all()
+
+
+def test_nobody_is_trained_on_and_held_out(prepared: Prepared) -> None:
+    data = windows_of(prepared, Configuration(batch=16, validation=0.3))
+    trained, held = set(prepared.users[data.train]), set(prepared.users[data.held_out])
+    assert not trained & held
+    assert len(held) == 2
+
+
+def test_the_publishers_split_is_kept_to(tmp_path: Path) -> None:
+    split = ("train", "train", "train", "train", "val", "test")
+    prepared = load_prepared(write_prepared(tmp_path / "split", split=split))
+    data = windows_of(prepared, Configuration(batch=16))
+    assert set(prepared.splits[data.train]) == {"train"}
+    assert set(prepared.splits[data.held_out]) == {"val"}
+
+
+def fails(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code != 0
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def test_what_cannot_be_trained_is_said_in_a_line(prepared_path: Path, tmp_path: Path, unbroken: Path) -> None:
+    assert "no prepared data set" in fails(tmp_path, "-o", tmp_path / "run")
+    assert "fewer than one batch of 512" in fails(prepared_path, "-o", tmp_path / "run", "--batch", 512)
+    assert "need text or video" in fails(
+        prepared_path, "-o", tmp_path / "run", *SMALL, "--text-tower", "", "--video-tower", ""
+    )
+    assert "'other'" in fails(prepared_path, "-o", tmp_path / "run", *SMALL, "--text-tower", "other")
+    assert "another configuration" in fails(prepared_path, "-o", unbroken, *SMALL, "--seed", 1)
+    assert "no loss 'xx'" in fails(prepared_path, "-o", tmp_path / "run", "--losses", "ss,xx")
+    (tmp_path / "bad.yaml").write_text("epochs: -1\n")
+    assert "epochs" in fails(prepared_path, "-o", tmp_path / "run", "--config", tmp_path / "bad.yaml")
+    (tmp_path / "worse.yaml").write_text("speed: 1\n")
+    assert "speed" in fails(prepared_path, "-o", tmp_path / "run", "--config", tmp_path / "worse.yaml")
+
+
+def test_a_damaged_state_is_said_in_a_line_and_never_run(prepared_path: Path, tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    (tmp_path / "run").mkdir()
+    torch.save({"format": "primus-pretraining-state-1", "identity": Bomb()}, tmp_path / "run/state.pt")
+    assert "no readable training state" in fails(prepared_path, "-o", tmp_path / "run", *SMALL)
+    (tmp_path / "run/state.pt").write_bytes(b"PK\x03\x04 cut")
+    assert "no readable training state" in fails(prepared_path, "-o", tmp_path / "run", *SMALL)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_state(prepared_path: Path, tmp_path: Path) -> None:
+    arguments = [prepared_path, "-o", tmp_path, *SMALL, "--learning-rate", 1e30, "--save-every", 1]
+    assert "the loss became" in fails(*arguments, "--epochs", 3)
+    assert (tmp_path / "state.pt").exists()
+
+
+def test_a_configuration_file_is_what_a_run_leaves(prepared_path: Path, unbroken: Path, tmp_path: Path) -> None:
+    invoke(
+        prepared_path,
+        "-o",
+        tmp_path,
+        "--config",
+        unbroken / "configuration.yaml",
+        "--accelerator",
+        "cpu",
+        "--threads",
+        1,
+    )
+    ours, theirs = weights(tmp_path), weights(unbroken)
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
