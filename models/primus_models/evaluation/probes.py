@@ -62,7 +62,7 @@ class DeviceHead:
         if fitted.shape[1] < EMBEDDING_SIZE:
             centre, spread = fitted.mean(axis=0), fitted.std(axis=0) + 1e-6
             fitted, tested = (_widened((x - centre) / spread) for x in (fitted, tested))
-        head = fit_head(fitted, [str(place) for place in labels], "")
+        head = fit_head(fitted, [str(place) for place in labels], "any")
         places = np.array([int(label) for label in head.labels])
         return np.asarray(places[head.probabilities(tested).argmax(axis=1)], np.int64)
 
