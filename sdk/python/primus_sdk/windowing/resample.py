@@ -43,6 +43,8 @@ class SensorResampler:
     Attributes:
         restarts: steps back of the clock by more than the policy's reset, since the run began.
         period: the sampling period, nanoseconds, as known now; 0 while it is not.
+        reach: a period beyond the samples of the segment so far, up to where they can complete points; 0 while the
+            period is not known.
         alone: samples that were a segment of their own, from which no point can be made.
     """
 
@@ -113,7 +115,7 @@ class SensorResampler:
 
     def _start_segment(self) -> None:
         self._count = 0  # real samples of the segment so far
-        self.period = 0
+        self.period = self.reach = 0
         self._waiting: list[Taken] = []  # the first ones, until the period is known
         self._spacings = np.zeros(0, np.int64)  # since the last estimate
         self._unrenewed = True  # the first estimate holds for its own spacings and 64 more
@@ -150,8 +152,8 @@ class SensorResampler:
             self.period = int(_periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0])
         self._append(samples)
         # The last point whose samples are all there: one more, a period later, would be out of its reach.
-        reach = int((self._segment.times + self._segment.period).max())
-        self._emit((reach - HALF_WIDTH_NS - 1) // GRID_NS, done)
+        self.reach = int((self._segment.times + self._segment.period).max())
+        self._emit((self.reach - HALF_WIDTH_NS - 1) // GRID_NS, done)
 
     def _append(self, samples: Taken) -> None:
         """Put real samples into the segment, filling longer gaps between them by straight lines."""

@@ -234,6 +234,8 @@ class WindowStream:
             points.append(None if samples is None else resampler.push(samples))
         windows = self._cutter.cut(self._pairer.push(points[0], points[1]))
         self._due = self._next_due()
+        # What was at the most is now known; a reach that stays too far would have every push worked on.
+        self._reach = [r.reach or at_most for r, at_most in zip(self._resamplers, self._reach, strict=True)]
         return windows
 
     def _next_due(self) -> int:
