@@ -228,10 +228,9 @@ class Run:
         frozen = {name for name, parameter in objective.encoder.named_parameters() if not parameter.requires_grad}
         # The self-supervised head is no part of what is exported; one that nothing trained is noise.
         tensors = {k: v for k, v in tensors.items() if not (k.startswith("ssl_head.") and k in frozen)}
-        provenance = {
+        provenance: dict[str, Any] = {
             "configuration": self.config.model_dump(mode="json"),
             "data": self.prepared.source,
-            "aligned_share": self.config.aligned_share,
             "windows_trained_on": len(self.windows.train),
             "windows_held_out": len(self.windows.held_out),
             "users_held_out": sorted({str(u) for u in self.prepared.users[self.windows.held_out]}),
@@ -240,6 +239,8 @@ class Run:
             "validation": {str(step): round(loss, 6) for step, loss in progress.validation.items()},
             "torch": torch.__version__,
         }
+        if {"mm", "nn"} & set(self.config.terms):  # the abscissa of Fig. 6
+            provenance["aligned_share"] = self.config.aligned_share
         return Checkpoint(self.config.architecture, tensors, provenance=provenance, text=self._text_space())
 
     def _text_space(self) -> TextSpace | None:
