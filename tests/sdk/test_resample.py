@@ -139,12 +139,11 @@ def gains(times: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """How much larger than the largest sample each point can be: the sum of its weights' sizes over their sum."""
     found = []
 
-    def spy(segment: grid.Segment, start: int, stop: int, epoch: int) -> Points:
+    def spy(segment: grid.Segment, reach: np.ndarray, start: int, stop: int, epoch: int) -> Points:
         at = np.arange(start, stop, dtype=np.int64) * GRID_NS
-        reach = np.maximum.accumulate(segment.times + segment.period)
         weights = grid._weights(segment, at, *grid._taps(segment, reach, at))[1]
         found.append(np.abs(weights).sum(axis=0) / np.abs(weights.sum(axis=0)))
-        return grid.grid_points(segment, start, stop, epoch)
+        return grid.grid_points(segment, reach, start, stop, epoch)
 
     monkeypatch.setattr(resample, "grid_points", spy)
     resampled(times, np.zeros((len(times), 3)))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from primus_sdk.windowing import motion
@@ -97,23 +97,39 @@ class Cutter:
 
 def _windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> list[Window]:
     """The windows of one run that start at these points; the first may follow a reset."""
-    upto = int(starts[-1]) + WINDOW_SAMPLES
-    imu = run.values[:, :upto].astype(np.float32)
-    stack = np.ascontiguousarray(sliding_window_view(imu, WINDOW_SAMPLES, axis=1)[:, starts].transpose(1, 0, 2))
-    gaps = sliding_window_view(run.gap_ns[:, :upto].max(axis=0), WINDOW_SAMPLES)[starts]
-    largest = gaps.max(axis=1)
-    covered = np.count_nonzero(gaps <= fill_ns, axis=1) if largest.max() > fill_ns else np.full(len(starts), 250)
-    tally = (run.tally[:, starts + WINDOW_SAMPLES - 1] - run.tally[:, starts]).reshape(2, -1, len(starts))
-    seen, full, steady, spent, squares = tally.transpose(1, 0, 2)
-    rates = seen * (RATE_HZ / (WINDOW_SAMPLES - 1))
-    saturated = (full / np.maximum(seen, 1)).max(axis=0)
+    # Each an array of its own: a kept window must keep no other alive.
+    imus = [run.values[:, start : start + WINDOW_SAMPLES].astype(np.float32) for start in starts.tolist()]
+    gap_ns = np.maximum(*run.gap_ns)
+    rests = motion.still(np.array(imus)).tolist()
+    ends = starts + (WINDOW_SAMPLES - 1)
+    counts = [(of.take(ends, axis=1) - of.take(starts, axis=1)).T.tolist() for of in run.tally]
+    windows = []
+    for imu, start, still, accelerometer, gyroscope in zip(imus, starts.tolist(), rests, *counts, strict=True):
+        gaps = gap_ns[start : start + WINDOW_SAMPLES]
+        largest, covered = int(gaps.max()), WINDOW_SAMPLES
+        if largest > fill_ns:
+            covered = int(np.count_nonzero(gaps <= fill_ns))
+        hz, saturated, jitter = _measured(accelerometer)
+        hz_too, saturated_too, jitter_too = _measured(gyroscope)
+        quality = Quality(
+            covered / WINDOW_SAMPLES,
+            largest / 1e9,
+            hz,
+            hz_too,
+            max(jitter, jitter_too),
+            max(saturated, saturated_too),
+            still,
+            after_reset,
+        )
+        begin = int(run.number[start]) * GRID_NS
+        windows.append(Window(imu, begin, begin + WINDOW_SAMPLES * GRID_NS, quality))
+        after_reset = False
+    return windows
+
+
+def _measured(counts: list[int]) -> tuple[float, float, float]:
+    """One sensor's rate in Hz, share of saturated samples and jitter in ms, from its counts in the window."""
+    seen, full, steady, spent, squares = counts
     # In whole microseconds up to here: the difference of two large numbers is exact.
-    variance = (steady * squares - spent * spent) / np.maximum(steady * steady, 1)
-    jitter = np.sqrt(variance).max(axis=0) / 1000
-    measured = (covered / WINDOW_SAMPLES, largest / 1e9, rates[0], rates[1], jitter, saturated, motion.still(stack))
-    resets = [after_reset] + [False] * (len(starts) - 1)
-    qualities = map(Quality, *(column.tolist() for column in measured), resets)
-    # A kept window must keep no other alive.
-    own = [stack[0]] if len(stack) == 1 else [imu.copy() for imu in stack]
-    begin = run.number[starts] * GRID_NS
-    return list(map(Window, own, begin.tolist(), (begin + WINDOW_SAMPLES * GRID_NS).tolist(), qualities))
+    variance = (steady * squares - spent * spent) / max(steady * steady, 1)
+    return seen * (RATE_HZ / (WINDOW_SAMPLES - 1)), full / max(seen, 1), math.sqrt(variance) / 1000

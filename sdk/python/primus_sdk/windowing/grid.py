@@ -20,18 +20,31 @@ class Points(NamedTuple):
     """Consecutive grid points of one sensor; the last axis of each column counts them.
 
     Attributes:
-        epoch: int64 (n,), how often the sensor's clock had been set back when the point came.
         number: int64 (n,), the point's time in units of 20 ms.
         values: float64 (3, n).
-        gap_ns: int64 (n,), distance of the two samples around the point.
-        tally: int64 (5, n), the sensor's running counts (`resample.TALLIES`) at the point.
+        marks: int64 (7, n): the rows below.
     """
 
-    epoch: Ints
     number: Ints
     values: Floats
-    gap_ns: Ints
-    tally: Ints
+    marks: Ints
+
+    @property
+    def epoch(self) -> Ints:
+        """How often the sensor's clock had been set back when the point came (n,)."""
+        row: Ints = self.marks[0]
+        return row
+
+    @property
+    def gap_ns(self) -> Ints:
+        """Distance of the two samples around the point (n,)."""
+        row: Ints = self.marks[1]
+        return row
+
+    @property
+    def tally(self) -> Ints:
+        """The sensor's running counts (`resample.TALLIES`) at the point (5, n)."""
+        return self.marks[2:]
 
 
 class Segment(NamedTuple):
@@ -39,37 +52,60 @@ class Segment(NamedTuple):
 
     Attributes:
         times: int64 (n,), nanoseconds, ascending.
-        values: float64 (3, n).
-        step: int64 (n,), time since the sample before, filled-in ones included.
-        gap_ns: int64 (n,), time between the real samples that the entry ends or lies between.
-        tally: int64 (5, n), running counts up to the last real sample.
-        period: int64 (n,), the sensor's sampling period as known when this sample came.
+        values: float64 (4, n): three axes, and 1, whose weighted sum is that of the weights.
+        marks: int64 (8, n): the rows below.
     """
 
     times: Ints
     values: Floats
-    step: Ints
-    gap_ns: Ints
-    tally: Ints
-    period: Ints
+    marks: Ints
+
+    @property
+    def step(self) -> Ints:
+        """Time since the sample before, filled-in ones included (n,)."""
+        row: Ints = self.marks[0]
+        return row
+
+    @property
+    def period(self) -> Ints:
+        """The sensor's sampling period as known when the sample came (n,)."""
+        row: Ints = self.marks[1]
+        return row
+
+    @property
+    def gap_ns(self) -> Ints:
+        """Time between the real samples that the entry ends or lies between (n,)."""
+        row: Ints = self.marks[2]
+        return row
+
+    @property
+    def tally(self) -> Ints:
+        """Running counts up to the last real sample (5, n)."""
+        return self.marks[3:]
 
 
-def grid_points(segment: Segment, start: int, stop: int, epoch: int) -> Points:
-    """The points `start` to `stop` (exclusive), whose samples are all in the segment."""
+def grid_points(segment: Segment, reach: Ints, start: int, stop: int, epoch: int) -> Points:
+    """The points `start` to `stop` (exclusive), whose samples are all in the segment.
+
+    reach: of each sample, the latest that any up to it ends, a period after its time.
+    """
     numbers = np.arange(start, stop, dtype=np.int64)
     time = numbers * GRID_NS
-    reach = np.maximum.accumulate(segment.times + segment.period)
     if stop - start >= _FEW and (pace := _pace(segment, reach, time[[0, -1]])):
         values, after = _at_one_pace(segment, reach, time, pace)
     else:
-        parts = [time[first : first + _TOGETHER] for first in range(0, len(time), _TOGETHER)]
-        values = np.concatenate([_each_its_own(segment, reach, part) for part in parts], axis=1)
-        after = np.searchsorted(segment.times, time)
+        parts = [
+            _each_its_own(segment, reach, time[first : first + _TOGETHER]) for first in range(0, len(time), _TOGETHER)
+        ]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        after = segment.times.searchsorted(time)
     around = np.minimum(after, len(segment.times) - 1)
-    upto = np.where(segment.times[around] == time, around, after - 1)
-    return Points(
-        np.full(stop - start, epoch, np.int64), numbers, values, segment.gap_ns[around], segment.tally[:, upto]
-    )
+    upto = after - (segment.times.take(around) != time)  # the last sample not after the point
+    marks = np.empty((7, len(time)), np.int64)
+    marks[0] = epoch
+    segment.gap_ns.take(around, out=marks[1], mode="clip")
+    segment.tally.take(upto, axis=1, out=marks[2:], mode="clip")
+    return Points(numbers, values, marks)
 
 
 def _taps(segment: Segment, reach: Ints, time: Ints) -> tuple[Ints, Ints]:
@@ -77,40 +113,51 @@ def _taps(segment: Segment, reach: Ints, time: Ints) -> tuple[Ints, Ints]:
 
     From 100 ms before it to the first sample after which the next, a period later, would be out of its reach.
     """
-    first = np.searchsorted(segment.times, time - HALF_WIDTH_NS)
-    last = np.searchsorted(reach, time + HALF_WIDTH_NS, side="right")
+    first = segment.times.searchsorted(time - HALF_WIDTH_NS)
+    last = reach.searchsorted(time + HALF_WIDTH_NS, side="right")
     return first, np.minimum(last, len(segment.times) - 1)
 
 
 def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Ints, Floats]:
     """Each point's samples and their weights, both (taps, points); where a point has fewer, its last weights are 0."""
-    tap = first + np.arange(int((last - first).max()) + 1)[:, None]
+    end = last - first
+    tap = first + np.arange(int(end.max()) + 1)[:, None]
     inside = tap <= last
     np.minimum(tap, last, out=tap)
-    distance = np.abs(segment.times[tap] - time)
+    distance = segment.times.take(tap)
+    distance -= time
+    np.abs(distance, out=distance)
     # The slowest pace in reach: its longest steps, too, must lie well within the kernel's main lobe. With a quicker one
     # the weights could all but cancel out, and a sum near zero be divided by.
-    weight = kernel(distance, segment.period[tap].max(axis=0))
+    seen = segment.period[int(first[0]) : int(last[-1]) + 1]
+    slowest = int(seen[0])
+    weight = kernel(distance, slowest if (seen == slowest).all() else segment.period.take(tap).max(axis=0))
     # A sample stands for the time to the middle of its neighbours; the one after the last is not waited for.
-    stands = (segment.step + np.append(segment.step[1:], 0))[tap]
-    end, point = last - first, np.arange(len(time))
-    stands[end, point] = segment.step[last] + segment.period[last]
-    weight[end, point] *= distance[end, point] <= HALF_WIDTH_NS  # all others are within reach
+    step = segment.step
+    both = step.copy()
+    both[:-1] += step[1:]
+    stands = both.take(tap)
+    point = np.arange(len(time))
+    stands[end, point] = (step + segment.period).take(last)
     weight *= stands
     weight *= inside
+    weight[end, point] *= distance[end, point] <= HALF_WIDTH_NS  # all others are within reach
     return tap, weight
 
 
 def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
     """The points' values (3, n)."""
     tap, weight = _weights(segment, time, *_taps(segment, reach, time))
-    product = segment.values[:, tap]
+    product = segment.values.take(tap, axis=1)
     product *= weight
-    sums, total = product[:, 0].copy(), weight[0].copy()
-    for one in range(1, len(weight)):  # in the order of time: a sum() may pair them up anew
-        sums += product[:, one]
-        total += weight[one]
-    values: Floats = sums / total
+    # In the order of time, both: a sum() may pair them up anew.
+    if len(time) < _FEW:
+        sums = np.add.accumulate(product, axis=1)[:, -1]
+    else:
+        sums = product[:, 0].copy()
+        for one in range(1, len(weight)):
+            sums += product[:, one]
+    values: Floats = sums[:3] / sums[3]
     return values
 
 
@@ -131,11 +178,11 @@ def _at_one_pace(segment: Segment, reach: Ints, time: Ints, pace: int) -> tuple[
     first, last = _taps(segment, reach, time[:1])
     weight = _weights(segment, time[:1], first, last)[1][:, 0].tolist()
     begin, span = int(first[0]), pace * (len(time) - 1) + 1
-    values = segment.values[:, begin : begin + span : pace] * weight[0]
+    values = segment.values[:3, begin : begin + span : pace] * weight[0]
     product, total = np.empty_like(values), weight[0]
     for tap, one in enumerate(weight[1:], begin + 1):
-        np.multiply(segment.values[:, tap : tap + span : pace], one, out=product)
+        np.multiply(segment.values[:3, tap : tap + span : pace], one, out=product)
         values += product
         total += one
     values /= total
-    return values, int(np.searchsorted(segment.times, time[0])) + pace * np.arange(len(time))
+    return values, int(segment.times.searchsorted(time[0])) + pace * np.arange(len(time))

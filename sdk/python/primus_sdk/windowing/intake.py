@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from math import isfinite
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,10 +12,13 @@ from primus_sdk.errors import StreamError
 from primus_sdk.windowing import pushed
 from primus_sdk.windowing.kernel import Floats, Ints
 from primus_sdk.windowing.ordering import Taken
+from primus_sdk.windowing.pushed import LARGEST_TIME
+from primus_sdk.windowing.reach import Reach
 
 LARGEST_VALUE: Final = 1e5
 """In SI units; far beyond any sensor, far below what would overflow."""
 _END_OF_RANGE: Final = 0.999
+_FEW: Final = 256  # samples: of more, the quick check is none
 
 
 class Intake:
@@ -23,10 +27,12 @@ class Intake:
     Attributes:
         invalid: samples dropped since a value was not finite, or beyond any sensor.
         waiting: samples that `drain` has yet to give.
-        newest: the newest time that came since the clock was last set back; None before the first sample.
+        reach: what their times tell.
     """
 
-    def __init__(self, name: str, matrix: Floats, full_range: float | None, smallest_range: float) -> None:
+    def __init__(
+        self, name: str, matrix: Floats, full_range: float | None, smallest_range: float, reach: Reach
+    ) -> None:
         """Take samples whose product with `matrix` is in SI units.
 
         A sample is at the end of the range where an axis reaches `full_range`; where that is not known, where an axis
@@ -34,8 +40,10 @@ class Intake:
         sensor's unit.
         """
         self.invalid = self.waiting = 0
-        self.newest: int | None = None
+        self.reach = reach
         self._name, self._matrix = name, matrix
+        # No sample of smaller values is beyond any sensor.
+        self._valid = LARGEST_VALUE / float(np.abs(matrix).sum(axis=1).max())
         diagonal = bool((matrix == np.eye(3) * matrix[0, 0]).all())
         self._factor = float(matrix[0, 0]) if diagonal else None
         self._full_range, self._smallest_range = full_range, smallest_range
@@ -64,12 +72,64 @@ class Intake:
         self._seal()
         self._chunks.append((times, values))
         self.waiting += len(times)
+        with np.errstate(invalid="ignore"):
+            valid = (np.abs(values) < self._valid).all()
+        if valid:
+            self.reach.note_array(times)
+        else:
+            self.reach.note_array(times[np.isfinite(values).all(axis=1)])
+            self.reach.unsure = True
 
-    def add_one(self, time: int, values: tuple[float, float, float]) -> None:
-        """Keep one checked sample."""
+    def add_plain(self, times: Any, values: Any) -> bool:
+        """Keep samples as most callers have them, checked the quick way; False where they are anything else.
+
+        That is an int and three floats, or a few of them as arrays of int64 (n,) and float64 (n, 3).
+        """
+        if type(times) is int:
+            return self._add_one(times, values)
+        if (
+            type(times) is not np.ndarray
+            or type(values) is not np.ndarray
+            or times.dtype != np.int64
+            or values.dtype != np.float64
+            or times.ndim != 1
+            or values.shape != (len(times), 3)
+            or not 0 < len(times) <= _FEW
+        ):
+            return False
+        stamps = times.tolist()
+        if max(stamps) >= LARGEST_TIME or min(stamps) <= -LARGEST_TIME:
+            return False
+        kept = values.copy()
+        flat = kept.ravel()
+        with np.errstate(over="ignore"):
+            squares = flat.dot(flat)
+        if not squares < self._valid**2:  # NaN as well
+            return False
+        if self._times:
+            self._seal()
+        self._chunks.append((times.copy(), kept))
+        self.waiting += len(stamps)
+        self.reach.note(stamps)
+        return True
+
+    def _add_one(self, time: int, values: Any) -> bool:
+        if type(values) not in (tuple, list) or len(values) != 3 or not -LARGEST_TIME < time < LARGEST_TIME:
+            return False
+        x, y, z = values
+        if not (type(x) is float and type(y) is float and type(z) is float):
+            return False
         self._times.append(time)
-        self._rows.append(values)
+        self._rows.append((x, y, z))
         self.waiting += 1
+        most = self._valid
+        if -most < x < most and -most < y < most and -most < z < most:
+            self.reach.note((time,))
+        else:
+            if isfinite(x) and isfinite(y) and isfinite(z):
+                self.reach.note((time,))
+            self.reach.unsure = True
+        return True
 
     def drain(self) -> Taken | None:
         """All that waits, in SI units, in the order in which it came; None where nothing does."""
@@ -81,16 +141,18 @@ class Intake:
         raw = np.concatenate([values.T for _, values in chunks], axis=1)
         if not raw.size:
             return None
+        highest, lowest = float(raw.max()), float(raw.min())  # NaN where any is
         with np.errstate(all="ignore"):  # what overflows is found to be invalid next
             values = self._converted(raw)
-        full = self._at_end_of_range(raw)
-        self._before = raw[:, -1:]
-        if not (values.max() <= LARGEST_VALUE and values.min() >= -LARGEST_VALUE):  # in this form NaN counts as well
+        full = self._at_end_of_range(raw, highest, lowest)
+        self._before = raw[:, -1:].copy()
+        if not (highest < self._valid and lowest > -self._valid):
             valid = (np.abs(values) <= LARGEST_VALUE).all(axis=0)
-            self.invalid += int(np.count_nonzero(~valid))
-            if not valid.any():
-                return None
-            return Taken(times[valid], values[:, valid], full[valid])
+            if not valid.all():
+                self.invalid += int(np.count_nonzero(~valid))
+                if not valid.any():
+                    return None
+                return Taken(times[valid], values[:, valid], full[valid])
         return Taken(times, values, full)
 
     def _seal(self) -> None:
@@ -105,9 +167,9 @@ class Intake:
         x, y, z = raw
         return np.stack([row[0] * x + row[1] * y + row[2] * z for row in self._matrix])
 
-    def _at_end_of_range(self, raw: Floats) -> NDArray[np.int64]:
+    def _at_end_of_range(self, raw: Floats, highest: float, lowest: float) -> NDArray[np.int64]:
         limit = self._smallest_range if self._full_range is None else self._full_range * _END_OF_RANGE
-        if raw.max() < limit and raw.min() > -limit:
+        if highest < limit and lowest > -limit:
             return np.zeros(raw.shape[1], np.int64)
         far = np.abs(raw) >= limit
         if self._full_range is None:

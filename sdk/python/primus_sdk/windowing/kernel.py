@@ -19,22 +19,21 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-def kernel(distance: Ints, period: Ints) -> Floats:
-    """The kernel at these distances (taps, points), 0 to 200 ms, for each point's period (points,).
+def kernel(distance: Ints, period: Ints | int) -> Floats:
+    """The kernel at these distances (taps, points), 0 to 200 ms, for each point's period (points,) or that of all.
 
     Beyond its reach of 100 ms it falls to zero within 2^14 ns; where that matters, the caller cuts it off.
     """
     cell = distance >> _TABLE_SHIFT
     share = (distance & (_CELL - 1)).astype(np.float64)
     share *= 1 / _CELL
-    known = np.unique(period) if period[0] != period[-1] or (period != period[0]).any() else period[:1]
-    if len(known) == 1:
-        table, slope = _table(max(int(known[0]), GRID_NS))
-        share *= slope[cell]
-        share += table[cell]
+    if isinstance(period, int):
+        table, slope = _table(max(period, GRID_NS))
+        share *= slope.take(cell)
+        share += table.take(cell)
         return share
     weight = np.empty(distance.shape)
-    for one in known.tolist():
+    for one in np.unique(period).tolist():
         table, slope = _table(max(one, GRID_NS))
         these = period == one
         weight[:, these] = share[:, these] * slope[cell[:, these]] + table[cell[:, these]]

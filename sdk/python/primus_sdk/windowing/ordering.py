@@ -59,16 +59,19 @@ class Orderer:
         self._held: Taken | None = None
         self._last_out = _NEVER
 
-    @property
-    def held(self) -> int:
-        """How many samples are held back."""
-        return 0 if self._held is None else len(self._held.times)
+    def held_times(self) -> Ints:
+        """The times of the samples that are held back, ascending."""
+        return np.zeros(0, np.int64) if self._held is None else self._held.times
 
     def push(self, samples: Taken) -> list[Taken]:
         """Take samples (at least one) as they came, and return what goes out.
 
         That is in parts, some empty: before each but the first, the clock was set back.
         """
+        if self.newest is not None:
+            moved = steps(samples.times, self.newest)
+            if moved.min() >= MIN_STEP_NS:
+                return [self._take_ascending(samples, moved)]
         parts: list[Taken] = []
         while True:
             newest = self.newest if self.newest is not None else int(samples.times[0])
@@ -90,6 +93,15 @@ class Orderer:
         self._held, self.newest, self._last_out = None, None, _NEVER
         return held
 
+    def _take_ascending(self, samples: Taken, moved: Ints) -> Taken:
+        """Take samples each of which is the newest; `moved` (n,) by how much. As `_take`, which takes any."""
+        newest = int(samples.times[-1])
+        horizon = max(self._horizon, newest - self._reorder)
+        if moved.max() > 2 * self._reorder:
+            horizon = max(horizon, int(samples.times[np.flatnonzero(moved > 2 * self._reorder)[-1]]))
+        self.newest, self._horizon = newest, horizon
+        return self._let_out(samples if self._held is None else joined([self._held, samples]))
+
     def _take(self, samples: Taken, reached: Ints) -> Taken:
         """Take samples among which the clock is not set back; `reached` (n + 1) are the newest times before each."""
         moved = reached[1:] - reached[:-1]
@@ -110,11 +122,18 @@ class Orderer:
             order = self._apart(waiting.times, len(waiting.times) - len(samples.times))
         if order is not None:
             waiting = Taken(waiting.times[order], waiting.values[:, order], waiting.full[order])
-        out = int(np.searchsorted(waiting.times, self._horizon, side="right"))
+        return self._let_out(waiting)
+
+    def _let_out(self, waiting: Taken) -> Taken:
+        """Of samples in order, give those up to the horizon, and hold the rest."""
+        out = int(waiting.times.searchsorted(self._horizon, side="right"))
         if out:
             self._last_out = int(waiting.times[out - 1])
-        self._held = columns(waiting, slice(out, None)) if out < len(waiting.times) else None
-        return waiting if self._held is None else columns(waiting, slice(0, out))
+        if out == len(waiting.times):
+            self._held = None
+            return waiting
+        self._held = columns(waiting, slice(out, None))
+        return columns(waiting, slice(0, out))
 
     def _apart(self, times: Ints, held: int) -> Ints:
         """The order of those samples that are not within 0.1 ms of one that came before them; the first are held."""
@@ -140,3 +159,11 @@ def joined(parts: list[_Columns]) -> _Columns:
 def columns(table: _Columns, part: slice) -> _Columns:
     """Take a part of a table; copied, so that the rest can be forgotten."""
     return type(table)(*(column[..., part].copy() for column in table))
+
+
+def steps(values: Ints, before: int) -> Ints:
+    """Differences of each value to the one before it; `before` comes before the first."""
+    differences = np.empty(len(values), np.int64)
+    differences[0] = values[0] - before
+    np.subtract(values[1:], values[:-1], out=differences[1:])
+    return differences

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.windowing.grid import Points
-from primus_sdk.windowing.ordering import columns, joined
-from primus_sdk.windowing.resample import steps
+from primus_sdk.windowing.kernel import Floats, Ints
+from primus_sdk.windowing.ordering import columns, joined, steps
 
 _PATIENCE = 50  # grid points (1 s) to wait for the other sensor's clock to step back as well
 _LONGEST_LEAD = 30_000  # grid points (10 min) by which one sensor may run ahead of the other
@@ -19,18 +19,30 @@ class Pairs(NamedTuple):
     """Grid points that both sensors reached; the last axis of each column counts them.
 
     Attributes:
-        run: int64 (n,), number of the unbroken run that the point belongs to; runs are numbered from 0.
         number: int64 (n,), the point's time in units of 20 ms.
         values: float64 (6, n), accelerometer then gyroscope.
-        gap_ns: int64 (2, n), each sensor's gap around the point.
-        tally: int64 (10, n), each sensor's running counts at the point.
+        marks: int64 (13, n): the rows below.
     """
 
-    run: NDArray[np.int64]
-    number: NDArray[np.int64]
-    values: NDArray[np.float64]
-    gap_ns: NDArray[np.int64]
-    tally: NDArray[np.int64]
+    number: Ints
+    values: Floats
+    marks: Ints
+
+    @property
+    def run(self) -> Ints:
+        """Number of the unbroken run that the point belongs to (n,); runs are numbered from 0."""
+        row: Ints = self.marks[0]
+        return row
+
+    @property
+    def gap_ns(self) -> tuple[Ints, Ints]:
+        """Each sensor's gap around the point, both (n,)."""
+        return self.marks[1], self.marks[7]
+
+    @property
+    def tally(self) -> tuple[Ints, Ints]:
+        """Each sensor's running counts at the point, both (5, n)."""
+        return self.marks[2:7], self.marks[8:]
 
 
 class Pairer:
@@ -85,6 +97,8 @@ class Pairer:
 
     def _step(self, first: Points, second: Points) -> Pairs | None:
         """Join what matches at the heads of the two queues, or drop what cannot find a partner."""
+        if (pair := self._step_in_step(first, second)) is not None:
+            return pair
         epochs = (first.epoch + self._shift[0], second.epoch + self._shift[1])
         if epochs[0][0] != epochs[1][0]:
             self._await_epoch(0 if epochs[0][0] < epochs[1][0] else 1, epochs)
@@ -103,6 +117,27 @@ class Pairer:
         pair = self._join(first, second, epochs[0], joined)
         for side, queue in enumerate((first, second)):
             self._queues[side] = _rest(queue, joined)
+        return pair
+
+    def _step_in_step(self, first: Points, second: Points) -> Pairs | None:
+        """As `_step`, where both queues go on where the last pair was, each without a break; None elsewhere."""
+        epoch, number = self._previous
+        for side, queue in enumerate((first, second)):
+            epochs, numbers, last = queue.marks[0], queue.number, len(queue.number) - 1
+            if (
+                int(numbers[0]) != number + 1
+                or int(numbers[last]) != number + 1 + last
+                or int(epochs[0]) + self._shift[side] != epoch
+                or int(epochs[last]) + self._shift[side] != epoch
+            ):
+                return None
+        if self._anew:
+            return None
+        self._ignored = 0
+        count = min(len(first.number), len(second.number))
+        self._previous = (epoch, number + count)
+        pair = _side_by_side(first, second, count, self._run)
+        self._queues = [_rest(first, count), _rest(second, count)]
         return pair
 
     def _await_epoch(self, behind: int, epochs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
@@ -128,13 +163,16 @@ class Pairer:
         run = self._run + np.cumsum(breaks)
         self._run, self._anew = int(run[-1]), False
         self._previous = (int(epoch[-1]), int(number[-1]))
-        return Pairs(
-            run,
-            number,
-            np.concatenate([first.values[:, :count], second.values[:, :count]]),
-            np.stack([first.gap_ns[:count], second.gap_ns[:count]]),
-            np.concatenate([first.tally[:, :count], second.tally[:, :count]]),
-        )
+        return _side_by_side(first, second, count, run)
+
+
+def _side_by_side(first: Points, second: Points, count: int, run: Ints | int) -> Pairs:
+    """The first points of both sensors as pairs of this run, or of these."""
+    marks = np.empty((13, count), np.int64)
+    marks[0] = run
+    marks[1:7], marks[7:] = first.marks[1:, :count], second.marks[1:, :count]
+    values = np.concatenate([first.values[:, :count], second.values[:, :count]])
+    return Pairs(first.number[:count], values, marks)
 
 
 def _rest(points: Points, count: int) -> Points | None:

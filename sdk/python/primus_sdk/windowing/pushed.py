@@ -12,7 +12,7 @@ from primus_sdk.errors import StreamError
 
 _RATE_HZ = 50
 _LONGEST_HOP_S = 86_400
-_LARGEST_TIME = 1 << 62
+LARGEST_TIME = 1 << 62
 
 
 def hop_points(seconds: float) -> int:
@@ -51,8 +51,8 @@ def times(timestamps_ns: ArrayLike) -> NDArray[np.int64]:
             f"timestamps are {stamps.dtype} of the shape {stamps.shape}; expected whole nanoseconds as integers, (n,) "
             "(a float has not the digits for nanoseconds since 1970)"
         )
-    if stamps.size and not (int(stamps.min()) > -_LARGEST_TIME and int(stamps.max()) < _LARGEST_TIME):
-        raise StreamError(f"a timestamp lies outside of +-{_LARGEST_TIME} ns; are these nanoseconds?")
+    if stamps.size and not (int(stamps.min()) > -LARGEST_TIME and int(stamps.max()) < LARGEST_TIME):
+        raise StreamError(f"a timestamp lies outside of +-{LARGEST_TIME} ns; are these nanoseconds?")
     return stamps.astype(np.int64)
 
 

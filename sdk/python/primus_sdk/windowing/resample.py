@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from primus_sdk.windowing.grid import Points, Segment, grid_points
 from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Ints
-from primus_sdk.windowing.ordering import Orderer, Taken, columns, joined
+from primus_sdk.windowing.ordering import Orderer, Taken, columns, joined, steps
 from primus_sdk.windowing.quality import FaultPolicy
 
 LONGEST_PERIOD_NS = 50_000_000
@@ -52,7 +52,7 @@ class SensorResampler:
         self.restarts = self.period = self.alone = 0
         self._reset = round(policy.reset_s * 1e9)
         self._orderer = Orderer(round(policy.reorder_s * 1e9), self._reset)
-        self._tally = np.zeros((TALLIES, 1), np.int64)
+        self._tally = np.zeros(TALLIES, np.int64)
         self._last: int | None = None
         self._start_segment()
 
@@ -71,11 +71,18 @@ class SensorResampler:
         """The grid point to come next, where a segment has begun."""
         return self._next if self._count else None
 
-    def longest_period(self, waiting: int) -> int:
-        """The longest period that samples may have of which so many wait to be pushed, nanoseconds."""
+    def may_renew(self, waiting: int) -> bool:
+        """Whether the period may become another with so many samples more."""
         until_renewed = _RATE + _FIRST_RATE * self._unrenewed - len(self._spacings)
-        known = self.period and waiting + self._orderer.held < until_renewed
-        return self.period if known else LONGEST_PERIOD_NS
+        return waiting + len(self._orderer.held_times()) >= until_renewed
+
+    def longest_step(self) -> int:
+        """The longest step of those that the next period is made from, as far as they are known, nanoseconds."""
+        longest = int(self._spacings.max()) if len(self._spacings) else 0
+        held = self._orderer.held_times()
+        if len(held) and self._last is not None:
+            longest = max(longest, int(steps(held, self._last).max()))
+        return longest
 
     def push(self, samples: Taken) -> Points | None:
         """Take samples as they come, and return the grid points that they complete."""
@@ -108,10 +115,10 @@ class SensorResampler:
         self._last = int(samples.times[-1])
         begin = 0
         for silent in np.flatnonzero(apart > self._reset).tolist() if apart.max() > self._reset else ():
-            self._extend(columns(samples, slice(begin, silent)), done)
+            self._extend(columns(samples, slice(begin, silent)), apart[begin:silent], done)
             self._close(done)
             begin = silent
-        self._extend(columns(samples, slice(begin, None)) if begin else samples, done)
+        self._extend(columns(samples, slice(begin, None)) if begin else samples, apart[begin:], done)
 
     def _start_segment(self) -> None:
         self._count = 0  # real samples of the segment so far
@@ -121,131 +128,133 @@ class SensorResampler:
         self._unrenewed = True  # the first estimate holds for its own spacings and 64 more
         self._next = 0  # grid index of the next point
         none = np.zeros(0, np.int64)
-        self._segment = Segment(none, np.zeros((3, 0)), none, none, np.zeros((TALLIES, 0), np.int64), none)
+        self._segment = Segment(none, np.zeros((4, 0)), np.zeros((3 + TALLIES, 0), np.int64))
 
-    def _extend(self, samples: Taken, done: list[Points]) -> None:
-        """Continue the segment by samples that are in order and no reset apart."""
+    def _extend(self, samples: Taken, apart: Ints, done: list[Points]) -> None:
+        """Continue the segment by samples in order and no reset apart; `apart` (n,), from the one before each."""
         if len(samples.times) == 0:
             return
         if self.period == 0:
             self._waiting.append(samples)
             if sum(len(waiting.times) for waiting in self._waiting) <= _FIRST_RATE:
                 return
-            samples = joined(self._waiting)
-        self._process(samples, done)
+            self._process(joined(self._waiting), None, done)
+        else:
+            self._process(samples, apart, done)
 
     def _close(self, done: list[Points]) -> None:
         if self.period == 0 and self._waiting:
             waiting = joined(self._waiting)
             if len(waiting.times) > 1:
-                self._process(waiting, done)
+                self._process(waiting, None, done)
             else:
                 self.alone += 1
         if self._count:
-            self._emit(int(self._segment.times[-1]) // GRID_NS, done)
+            reach = np.maximum.accumulate(self._segment.times + self._segment.period)
+            self._emit(int(self._segment.times[-1]) // GRID_NS, reach, done)
         self._start_segment()
 
-    def _process(self, samples: Taken, done: list[Points]) -> None:
-        """Put samples into the segment, and compute the grid points that they complete."""
+    def _process(self, samples: Taken, spacing: Ints | None, done: list[Points]) -> None:
+        """Put samples into the segment (`spacing` as in `_append`), and compute the grid points that they complete."""
         if self.period == 0:
             self._waiting = []
-            self.period = int(_periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0])
-        self._append(samples)
+            self.period = _periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0]
+        self._append(samples, spacing)
+        reach = np.maximum.accumulate(self._segment.times + self._segment.period)
+        self.reach = int(reach[-1])
         # The last point whose samples are all there: one more, a period later, would be out of its reach.
-        self.reach = int((self._segment.times + self._segment.period).max())
-        self._emit((self.reach - HALF_WIDTH_NS - 1) // GRID_NS, done)
+        self._emit((self.reach - HALF_WIDTH_NS - 1) // GRID_NS, reach, done)
 
-    def _append(self, samples: Taken) -> None:
-        """Put real samples into the segment, filling longer gaps between them by straight lines."""
-        segment, first, times = self._segment, self._count == 0, samples.times
-        spacing = steps(times, int(times[0]) if first else int(segment.times[-1]))
-        period = self._periods(spacing[1:] if first else spacing, first)
-        gap = spacing
-        tally = self._count_up(samples, spacing, first)
+    def _append(self, samples: Taken, spacing: Ints | None) -> None:
+        """Put real samples into the segment, filling longer gaps between them by straight lines.
+
+        spacing: of each from the one before (n,); None where these are the segment's first.
+        """
+        segment, first, times = self._segment, spacing is None, samples.times
+        if spacing is None:
+            spacing = steps(times, int(times[0]))
+        longest = int(spacing.max())
+        marks = np.empty((3 + TALLIES, len(times)), np.int64)
+        added = Segment(times, np.concatenate([samples.values, np.ones((1, len(times)))]), marks)
+        marks[1] = self._periods(spacing[1:] if first else spacing, first)
+        marks[0] = marks[2] = spacing
+        self._count_up(samples, spacing, first, longest, added.tally)
         if first:
             self._next = -(-int(times[0]) // GRID_NS)
-            spacing = np.concatenate([period[:1], spacing[1:]])  # the first sample stands for as much time as any
+            marks[0, 0] = marks[1, 0]  # the first sample stands for as much time as any
+            longest = max(longest, int(marks[0, 0]))
         self._count += len(times)
-        added = Segment(times, samples.values, spacing, gap, tally, period)
         # A kernel of this cutoff cannot bridge much more than its own spacing.
-        if (long := 4 * spacing > 5 * np.maximum(GRID_NS, period)).any():
+        if 4 * longest > 5 * GRID_NS and (long := 4 * added.step > 5 * np.maximum(GRID_NS, added.period)).any():
             added = _filled(
                 columns(added if first else segment, slice(0, 1) if first else slice(-1, None)), added, long
             )
         self._segment = joined([segment, added])
 
-    def _count_up(self, samples: Taken, spacing: Ints, first: bool) -> Ints:
-        """The running counts at each sample (5, n)."""
-        steady = spacing <= HALF_WIDTH_NS
+    def _count_up(self, samples: Taken, spacing: Ints, first: bool, longest: int, counts: Ints) -> None:
+        """Set the running counts at each sample (5, n)."""
+        counts[0], counts[1], counts[2] = 1, samples.full, 1
+        np.floor_divide(spacing, 1000, out=counts[3])
+        if longest > HALF_WIDTH_NS:
+            counts[2:4, spacing > HALF_WIDTH_NS] = 0
         if first:
-            steady[0] = False
-        microseconds = np.where(steady, spacing // 1000, 0)
-        counts = np.empty((TALLIES, len(spacing)), np.int64)
-        counts[0], counts[1], counts[2] = 1, samples.full, steady
-        counts[3], counts[4] = microseconds, microseconds * microseconds
-        counts[:, 0] += self._tally[:, 0]
-        tally = np.cumsum(counts, axis=1)
-        self._tally = tally[:, -1:].copy()
-        return tally
+            counts[2:4, 0] = 0
+        np.multiply(counts[3], counts[3], out=counts[4])
+        counts[:, 0] += self._tally
+        np.add.accumulate(counts, axis=1, out=counts)
+        self._tally = counts[:, -1].copy()
 
-    def _periods(self, spacing: Ints, first: bool) -> Ints:
-        """The period that holds at each sample: renewed every 64 samples, from the 64 spacings before."""
+    def _periods(self, spacing: Ints, first: bool) -> Ints | int:
+        """The period that holds at each sample, or at all: renewed every 64 samples, from the 64 spacings before."""
         known = np.concatenate([self._spacings, spacing])
         before = len(self._spacings)  # of the spacings since the last renewal, and at first all
-        ends = np.arange(_FIRST_RATE + _RATE if self._unrenewed else _RATE, len(known) + 1, _RATE)
-        if len(ends) == 0:
+        ends = range(_FIRST_RATE + _RATE if self._unrenewed else _RATE, len(known) + 1, _RATE)
+        if not ends:
             self._spacings = known
-            return np.full(len(spacing) + first, self.period, np.int64)
-        renewed = _periods_of(known[int(ends[0]) - _RATE : int(ends[-1])].reshape(-1, _RATE))
-        held = np.concatenate([[self.period], renewed])
-        self.period, self._unrenewed, self._spacings = int(held[-1]), False, known[int(ends[-1]) :]
-        lengths = np.diff(np.concatenate([[before - first], ends, [len(known)]]))
-        return np.repeat(held, lengths)
+            return self.period
+        renewed = _periods_of(known[ends[0] - _RATE : ends[-1]].reshape(-1, _RATE))
+        held = [self.period, *renewed]
+        self.period, self._unrenewed, self._spacings = held[-1], False, known[ends[-1] :].copy()
+        if held.count(held[0]) == len(held):
+            return held[0]
+        return np.repeat(held, np.diff([before - first, *ends, len(known)]))
 
-    def _emit(self, last: int, done: list[Points]) -> None:
+    def _emit(self, last: int, reach: Ints, done: list[Points]) -> None:
         """Compute the grid points up to this index, and forget the samples that no later one needs."""
         segment = self._segment
         if self._next <= last:
-            done.append(grid_points(segment, self._next, last + 1, self.restarts))
+            done.append(grid_points(segment, reach, self._next, last + 1, self.restarts))
             self._next = last + 1
-        needed = int(np.searchsorted(segment.times, self._next * GRID_NS - HALF_WIDTH_NS)) - 1
+        needed = int(segment.times.searchsorted(self._next * GRID_NS - HALF_WIDTH_NS)) - 1
         if needed > 0:
             self._segment = columns(segment, slice(needed, None))
 
 
-def steps(values: Ints, before: int) -> Ints:
-    """Differences of each value to the one before it; `before` comes before the first."""
-    differences = np.empty(len(values), np.int64)
-    differences[0] = values[0] - before
-    np.subtract(values[1:], values[:-1], out=differences[1:])
-    return differences
-
-
 def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segment:
     """Put samples on straight lines into the long steps; `before` is the one sample ahead of them all."""
-    pieces = np.where(long, -(-samples.step // np.maximum(_FILL_NS, samples.period)), 1)
+    step = samples.step
+    pieces = np.where(long, -(-step // np.maximum(_FILL_NS, samples.period)), 1)
     last = np.repeat(np.arange(len(pieces)), pieces)
     piece = np.arange(len(last)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + 1
     whole = piece == pieces[last]
     start = np.concatenate([before.values, samples.values[:, :-1]], axis=1)[:, last]
     line = start + (piece / pieces[last]) * (samples.values[:, last] - start)
-    since = piece * samples.step[last] // pieces[last]
-    return Segment(
-        samples.times[last] - samples.step[last] + since,
-        np.where(whole, samples.values[:, last], line),
-        since - (piece - 1) * samples.step[last] // pieces[last],
-        samples.gap_ns[last],
-        np.where(whole, samples.tally[:, last], np.concatenate([before.tally, samples.tally[:, :-1]], axis=1)[:, last]),
-        samples.period[last],
-    )
+    since = piece * step[last] // pieces[last]
+    marks = samples.marks[:, last]
+    marks[0] = since - (piece - 1) * step[last] // pieces[last]
+    tally = np.concatenate([before.tally, samples.tally[:, :-1]], axis=1)[:, last]
+    marks[3:] = np.where(whole, marks[3:], tally)
+    return Segment(samples.times[last] - step[last] + since, np.where(whole, samples.values[:, last], line), marks)
 
 
-def _periods_of(spacings: Ints) -> Ints:
+def _periods_of(spacings: Ints) -> list[int]:
     """Each row's mean, gaps aside, rounded: to where the cutoff is right, and the same kernel serves for long."""
     steady = spacings <= HALF_WIDTH_NS
-    count = np.count_nonzero(steady, axis=1)
-    total = np.where(steady, spacings, 0).sum(axis=1)
-    mean = np.where(count > 0, total // np.maximum(count, 1), LONGEST_PERIOD_NS)
-    step = np.where(mean < GRID_NS, _PERIOD_STEP_NS, _SLOW_PERIOD_STEP_NS)
-    steps = (mean + step // 2) // step
-    return np.asarray(np.minimum(np.maximum(steps, 1) * step, LONGEST_PERIOD_NS), np.int64)
+    counts = np.count_nonzero(steady, axis=1).tolist()
+    totals = np.where(steady, spacings, 0).sum(axis=1).tolist()
+    periods = []
+    for total, count in zip(totals, counts, strict=True):
+        mean = total // count if count else LONGEST_PERIOD_NS
+        step = _PERIOD_STEP_NS if mean < GRID_NS else _SLOW_PERIOD_STEP_NS
+        periods.append(min(max((mean + step // 2) // step, 1) * step, LONGEST_PERIOD_NS))
+    return periods

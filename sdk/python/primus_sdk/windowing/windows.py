@@ -8,8 +8,6 @@ they are cut into pushes; so samples wait until a window can be due, and are the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,13 +20,14 @@ from primus_sdk.windowing.intake import Intake
 from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints
 from primus_sdk.windowing.pairing import Pairer
 from primus_sdk.windowing.quality import Dropped, FaultPolicy, Quality
+from primus_sdk.windowing.reach import Reach
 from primus_sdk.windowing.resample import LONGEST_PERIOD_NS, SensorResampler
 from primus_sdk.windowing.sensors import FACTORS, STANDARD_GRAVITY, Sensors
 
 __all__ = ["WINDOW_SAMPLES", "Quality", "Window", "WindowStream"]
 
 _TOGETHER = 16_384  # samples of a sensor that wait at most
-_NEVER, _AT_ONCE = 1 << 62, -(1 << 62)
+_AT_ONCE = -(1 << 62)
 _SMALLEST_G, _SMALLEST_DEG_S = 1.9, 240.0  # the smallest ranges that sensors have are 2 g and 245 deg/s
 
 
@@ -60,17 +59,19 @@ class WindowStream:
         policy = arguments.instance(self.policy, FaultPolicy, "policy", StreamError)
         g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
         smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
+        reorder, reset = round(policy.reorder_s * 1e9), round(policy.reset_s * 1e9)
+        self._reaches = (Reach(reorder, reset), Reach(reorder, reset))
+        matrices = sensors.accelerometer_matrix(), sensors.gyroscope_matrix()
+        ranges = sensors.accelerometer_range, sensors.gyroscope_range
         self._intakes = (
-            Intake("accelerometer", sensors.accelerometer_matrix(), sensors.accelerometer_range, smallest[0]),
-            Intake("gyroscope", sensors.gyroscope_matrix(), sensors.gyroscope_range, smallest[1]),
+            Intake("accelerometer", matrices[0], ranges[0], smallest[0], self._reaches[0]),
+            Intake("gyroscope", matrices[1], ranges[1], smallest[1], self._reaches[1]),
         )
         self._resamplers = (SensorResampler(policy), SensorResampler(policy))
         self._pairer = Pairer()
         self._cutter = Cutter(hop, round(policy.fill_s * 1e9))
-        self._reorder, self._reset = round(policy.reorder_s * 1e9), round(policy.reset_s * 1e9)
         self._ready: list[Window] = []
-        self._reach = [_AT_ONCE, _AT_ONCE]  # up to where each sensor's points may be complete, at the most
-        self._due = _AT_ONCE  # no window can be complete before both reaches exceed it
+        self._due = _AT_ONCE  # no window can be complete before both sensors reach beyond it
 
     @property
     def dropped(self) -> Dropped:
@@ -88,7 +89,7 @@ class WindowStream:
     @property
     def newest_ns(self) -> int | None:
         """The latest time of a finite sample of either sensor, since its clock was last set back; None before any."""
-        return max((intake.newest for intake in self._intakes if intake.newest is not None), default=None)
+        return max((reach.newest for reach in self._reaches if reach.newest is not None), default=None)
 
     def push_accelerometer(
         self, timestamps_ns: ArrayLike, values: ArrayLike, gravity: ArrayLike | None = None
@@ -103,21 +104,26 @@ class WindowStream:
         Raises:
             StreamError: shapes or types are wrong; none of these samples is then taken.
         """
-        if gravity is None and type(timestamps_ns) is int and self._took_one(0, timestamps_ns, values):
-            return self._windows()
-        times = pushed.times(timestamps_ns)
-        self._take(times, self._accelerations(times, values, gravity), None)
+        if gravity is not None or not self._intakes[0].add_plain(timestamps_ns, values):
+            times = pushed.times(timestamps_ns)
+            self._take(times, self._accelerations(times, values, gravity), None)
         return self._windows()
 
     def push_gyroscope(self, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
         """Take gyroscope samples; as `push_accelerometer`."""
-        if not (type(timestamps_ns) is int and self._took_one(1, timestamps_ns, values)):
+        if not self._intakes[1].add_plain(timestamps_ns, values):
             times = pushed.times(timestamps_ns)
             self._take(times, None, self._intakes[1].check(times, values))
         return self._windows()
 
     def push(self, timestamps_ns: ArrayLike, rows: ArrayLike, gravity: ArrayLike | None = None) -> list[Window]:
         """Take six-axis rows (n, 6), accelerometer then gyroscope, or one row (6,); as `push_accelerometer`."""
+        if gravity is None and type(rows) is np.ndarray and rows.ndim == 2 and rows.shape[1] == 6:
+            first, second = self._intakes
+            if first.add_plain(timestamps_ns, rows[:, :3]):
+                if not second.add_plain(timestamps_ns, rows[:, 3:]):  # some value is beyond any sensor
+                    second.add(pushed.times(timestamps_ns), rows[:, 3:].copy())
+                return self._windows()
         times, samples = pushed.times(timestamps_ns), pushed.floats(rows)
         if samples.ndim == 1 and samples.size:
             samples = samples.reshape(1, -1)
@@ -140,9 +146,9 @@ class WindowStream:
         windows += self._cutter.cut(self._pairer.push(accelerometer, gyroscope))
         self._cutter.finish()
         self._pairer.forget()
-        for intake in self._intakes:
-            intake.newest = None
-        self._reach, self._due = [_AT_ONCE, _AT_ONCE], _AT_ONCE
+        for reach in self._reaches:
+            reach.forget()
+        self._due = _AT_ONCE
         return windows
 
     def _accelerations(self, times: Ints, values: ArrayLike, gravity: ArrayLike | None) -> Floats:
@@ -153,22 +159,6 @@ class WindowStream:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped and counted later
             return samples + self._intakes[0].check(times, gravity)
 
-    def _took_one(self, side: int, time: int, values: Any) -> bool:
-        """Take one sample of plain floats, the quick way; False where it is anything else."""
-        if type(values) not in (tuple, list) or len(values) != 3 or not -_NEVER < time < _NEVER:
-            return False
-        x, y, z = values
-        if not (type(x) is float and type(y) is float and type(z) is float):
-            return False
-        self._intakes[side].add_one(time, (x, y, z))
-        if isfinite(x) and isfinite(y) and isfinite(z):
-            before = self._intakes[side].newest
-            if before is None or abs(time - before) > self._reset:
-                self._begin(side, time)
-            elif time > before:
-                self._note(side, time, time if time - before > 2 * self._reorder else before - self._reorder)
-        return True
-
     def _take(self, times: Ints, accelerometer: Floats | None, gyroscope: Floats | None) -> None:
         """Keep checked samples. Of many, both sensors' are worked on by turns, so that neither's backlog grows."""
         for start in range(0, len(times), _TOGETHER):
@@ -177,52 +167,27 @@ class WindowStream:
             part = times[start : start + _TOGETHER]
             for side, samples in enumerate((accelerometer, gyroscope)):
                 if samples is not None:
-                    values = samples[start : start + _TOGETHER]
-                    self._intakes[side].add(part, values)
-                    finite = np.isfinite(values)
-                    self._note_all(side, part if finite.all() else part[finite.all(axis=1)])
-
-    def _note_all(self, side: int, times: Ints) -> None:
-        """As `_note`, for a push of several."""
-        before = self._intakes[side].newest
-        while len(times):
-            reached = np.maximum.accumulate(times if before is None else np.concatenate([[before], times]))
-            older = reached[-len(times) :] - times > self._reset
-            count = int(older.argmax()) if older.any() else len(times)  # up to where the clock is set back
-            reached = reached[: len(reached) - len(times) + count]
-            moved = np.diff(reached)
-            if before is None or (moved > self._reset).any():
-                self._begin(side, int(reached[-1]))
-            elif len(moved) and moved.any():
-                far = moved > 2 * self._reorder
-                out = int(reached[1:][far][-1]) if far.any() else before - self._reorder
-                self._note(side, int(reached[-1]), out)
-            times, before = times[count:], None
-
-    def _begin(self, side: int, newest: int) -> None:
-        """Know the newest sample of a sensor whose clock begins, or was silent or set back."""
-        # What becomes of it only the work itself can tell.
-        self._intakes[side].newest, self._reach[side], self._due = newest, newest + LONGEST_PERIOD_NS, _AT_ONCE
-
-    def _note(self, side: int, newest: int, out: int) -> None:
-        """Know how far a sensor's points may now be complete: a period beyond the samples that are put in order.
-
-        newest: a later time than before. out: the last one that was put in order at once, coming after a long step.
-        """
-        intake, resampler = self._intakes[side], self._resamplers[side]
-        intake.newest = newest
-        complete = max(newest - self._reorder, out) + resampler.longest_period(intake.waiting)
-        self._reach[side] = max(self._reach[side], complete)
+                    self._intakes[side].add(part, samples[start : start + _TOGETHER])
 
     def _windows(self) -> list[Window]:
         """The windows that are complete."""
-        waiting = max(self._intakes[0].waiting, self._intakes[1].waiting)
-        if waiting >= _TOGETHER or min(self._reach) > self._due or self._due == _AT_ONCE:
+        if self._may_be_due():
             self._ready += self._work()
         if not self._ready:
             return []
         windows, self._ready = self._ready, []
         return windows
+
+    def _may_be_due(self) -> bool:
+        """Whether a window may be complete, or so much waits that it has to be worked on."""
+        (first, second), (waiting, too) = self._reaches, (intake.waiting for intake in self._intakes)
+        if self._due == _AT_ONCE or first.unsure or second.unsure or max(waiting, too) >= _TOGETHER:
+            return True
+        soonest = self._due - LONGEST_PERIOD_NS
+        if first.newest is None or first.newest <= soonest or second.newest is None or second.newest <= soonest:
+            return False
+        resampler, other = self._resamplers
+        return first.until(resampler, waiting) > self._due and second.until(other, too) > self._due
 
     def _work(self) -> list[Window]:
         """Bring all samples that wait to the grid, and cut what windows are complete."""
@@ -234,8 +199,8 @@ class WindowStream:
             points.append(None if samples is None else resampler.push(samples))
         windows = self._cutter.cut(self._pairer.push(points[0], points[1]))
         self._due = self._next_due()
-        # What was at the most is now known; a reach that stays too far would have every push worked on.
-        self._reach = [r.reach or at_most for r, at_most in zip(self._resamplers, self._reach, strict=True)]
+        for reach, resampler in zip(self._reaches, self._resamplers, strict=True):
+            reach.worked(resampler)
         return windows
 
     def _next_due(self) -> int:
