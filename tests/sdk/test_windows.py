@@ -227,6 +227,26 @@ def test_a_sample_is_finite_if_its_values_are_however_large_their_sum() -> None:
     assert together.dropped == alone.dropped
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200, 2e5])
+def test_a_sample_beyond_any_sensor_is_left_out_of_few_as_of_one(value: float) -> None:
+    times, rows = samples(100, 12)
+    rows[150:460, 1] = value
+    expected = WindowStream(0.1)
+    windows = [
+        window
+        for time, row in zip(times.tolist(), rows.tolist(), strict=True)
+        for window in expected.push(time, row * 2)
+    ]
+    stream, found = WindowStream(0.1), []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for start in range(0, len(times), 7):
+            part = slice(start, start + 7)
+            found += stream.push_accelerometer(times[part], rows[part]) + stream.push_gyroscope(times[part], rows[part])
+    assert_same(found, windows)
+    assert stream.dropped == expected.dropped and stream.dropped.invalid == 620
+
+
 def test_gravity_beyond_any_number_is_dropped_and_counted() -> None:
     stream = WindowStream()
     with warnings.catch_warnings():

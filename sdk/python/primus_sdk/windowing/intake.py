@@ -102,9 +102,7 @@ class Intake:
             return False
         kept = values.copy()
         flat = kept.ravel()
-        with np.errstate(over="ignore"):
-            squares = flat.dot(flat)
-        if not squares < self._valid**2:  # NaN as well
+        if not np.vdot(flat, flat) < self._valid**2:  # NaN as well; vdot, unlike dot, does not warn of what overflows
             return False
         if self._times:
             self._seal()

@@ -180,14 +180,18 @@ class WindowStream:
 
     def _may_be_due(self) -> bool:
         """Whether a window may be complete, or so much waits that it has to be worked on."""
-        (first, second), (waiting, too) = self._reaches, (intake.waiting for intake in self._intakes)
-        if self._due == _AT_ONCE or first.unsure or second.unsure or max(waiting, too) >= _TOGETHER:
+        (first, second), (one, other) = self._reaches, self._intakes
+        if self._due == _AT_ONCE or first.unsure or second.unsure:
+            return True
+        if one.waiting >= _TOGETHER or other.waiting >= _TOGETHER:
             return True
         soonest = self._due - LONGEST_PERIOD_NS
         if first.newest is None or first.newest <= soonest or second.newest is None or second.newest <= soonest:
             return False
-        resampler, other = self._resamplers
-        return first.until(resampler, waiting) > self._due and second.until(other, too) > self._due
+        return (
+            first.until(self._resamplers[0], one.waiting) > self._due
+            and second.until(self._resamplers[1], other.waiting) > self._due
+        )
 
     def _work(self) -> list[Window]:
         """Bring all samples that wait to the grid, and cut what windows are complete."""
