@@ -244,7 +244,8 @@ def test_a_sample_beyond_any_sensor_is_left_out_of_few_as_of_one(value: float) -
             part = slice(start, start + 7)
             found += stream.push_accelerometer(times[part], rows[part]) + stream.push_gyroscope(times[part], rows[part])
     assert_same(found, windows)
-    assert stream.dropped == expected.dropped and stream.dropped.invalid == 620
+    assert stream.dropped == expected.dropped
+    assert stream.dropped.invalid == 620
 
 
 def test_gravity_beyond_any_number_is_dropped_and_counted() -> None:

@@ -15,7 +15,6 @@ from primus_sdk import arguments
 from primus_sdk.bundles import bundle as bundles
 from primus_sdk.bundles.bundle import Bundle
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE, WINDOW_SHAPE, Manifest
-from primus_sdk.calibration.fit import fit_head
 from primus_sdk.checks import check_known_answer, checked_windows
 from primus_sdk.errors import CalibrationError, HeadError, StreamError, WindowError
 from primus_sdk.heads import prediction
@@ -169,6 +168,8 @@ class Recogniser:
         if embeddings.ndim != 2:
             raise CalibrationError("calibrate takes several windows (n, 6, 250), of at least two labels")
         sha256 = self._manifest.encoder_sha256
+        from primus_sdk.calibration.fit import fit_head  # not for every start
+
         head = fit_head(embeddings, labels, sha256, c=c, prior=prior, mount=mount, created=created)
         self.head = head
         return head

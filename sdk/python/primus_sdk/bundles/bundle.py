@@ -7,17 +7,13 @@ the runtime gets. Files that the manifest does not list are never opened.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus_sdk.bundles.manifest import MANIFEST, MAX_BUNDLE_BYTES, MAX_FILES, SEAL, Manifest, Model, is_safe_path
-from primus_sdk.bundles.sealing import check_manifest, check_zip, seal_manifest, seal_zip
+from primus_sdk.bundles.manifest import MANIFEST, SEAL, Manifest, Model
+from primus_sdk.bundles.sealing import check_manifest, seal_manifest, seal_zip
 from primus_sdk.errors import BundleError, BundleNotFoundError
 
 __all__ = ["MANIFEST", "SEAL", "Bundle", "read", "released", "seal_manifest", "seal_zip"]
@@ -58,7 +54,9 @@ def read(path: str | os.PathLike[str]) -> Bundle:
         if path.is_dir():
             return _read(_folder_reader(path))
         if path.is_file():
-            return _read_zip(path)
+            from primus_sdk.bundles import zipped  # not for every start
+
+            return zipped.read(path, _read)
     except BundleError as error:
         raise type(error)(f"{path}: {error}") from error
     except (OSError, ValueError) as error:
@@ -90,57 +88,3 @@ def _folder_reader(folder: Path) -> Reader:
             return stream.read(limit)
 
     return reader
-
-
-def _read_zip(path: Path) -> Bundle:
-    with path.open("rb") as stream:
-        content = stream.read(MAX_BUNDLE_BYTES + 1)
-    if len(content) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"the file is larger than any bundle ({MAX_BUNDLE_BYTES >> 20} MiB)")
-    check_zip(content)
-    # What zipfile raises on bytes that are no valid zip is not documented as a whole; all of it means the same here.
-    damage = (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        RuntimeError,
-        ValueError,
-        OSError,
-        LookupError,
-    )
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return _read(_zip_reader(archive))
-    except BundleError:
-        raise
-    except damage as error:
-        raise BundleError(f"the zip is damaged ({error}): copy the bundle anew") from error
-
-
-def _zip_reader(archive: zipfile.ZipFile) -> Reader:
-    members = archive.infolist()
-    names = {member.filename for member in members}
-    if len(names) != len(members) or len(members) > 2 * MAX_FILES:
-        raise BundleError("the zip holds two members of one name, or far too many")
-    for name in names:
-        if not is_safe_path(name.removesuffix("/")):
-            raise BundleError(f"the zip holds a member named {name!r}, which points outside a bundle")
-
-    def reader(path: str, limit: int) -> bytes:
-        if path not in names:
-            raise BundleNotFoundError(f"the zip lacks {path}{_hint(names)}")
-        member = archive.getinfo(path)
-        if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise BundleError(
-                f"{path} is encrypted, or packed otherwise than stored or deflated: zip the folder plainly"
-            )
-        with archive.open(member) as stream:
-            return stream.read(limit)
-
-    return reader
-
-
-def _hint(names: set[str]) -> str:
-    nested = [name for name in names if name.endswith(f"/{MANIFEST}")]
-    return f"; it holds {nested[0]}: zip what is in the folder, not the folder" if nested else "; is it a whole bundle?"

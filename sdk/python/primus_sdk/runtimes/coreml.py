@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ class CoreMLRuntime(OneAtATime):
 
     def __init__(self, model: Model, files: dict[str, bytes]) -> None:
         """Load the model; `files` holds every file of its package."""
+        import tempfile
+
         import coremltools
 
         self.version = library_version("coremltools", "coremltools")
