@@ -20,6 +20,8 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -166,30 +168,52 @@ def main() -> int:
     return run(options.hours, options.seed, options.workers)
 
 
+def stream_hours(hours: int, seed: int, folder: Path, tell: Connection) -> None:
+    """Stream, in a process that does nothing else; tell of each hour when its windows are all saved.
+
+    Tells (hour, resident bytes) of each hour, and in the end what was dropped.
+    """
+    stream, process = WindowStream(HOP), psutil.Process()
+    for hour in range(hours):
+        for number in range(60):
+            windows = stream_minute(stream, seed, hour, number)
+            if number == 0 and hour:  # the last ones of an hour come when the next one ends the silence
+                late = [w for w in windows if w.start_ns < START + hour * 60 * MINUTE_NS]
+                save(folder / f"{hour - 1}.windows", late)
+                tell.send(("windows", hour - 1))
+                windows = windows[len(late) :]
+            save(folder / f"{hour}.windows", windows)
+        gc.collect()
+        tell.send(("memory", process.memory_info().rss))
+    save(folder / f"{hours - 1}.windows", stream.flush())
+    tell.send(("windows", hours - 1))
+    tell.send(("dropped", stream.dropped))
+
+
 def run(hours: int, seed: int, workers: int) -> int:
     """Stream and check; 0 where all held."""
-    stream, process = WindowStream(HOP), psutil.Process()
     memory: list[int] = []
     began, total = time.monotonic(), Counter[str]()
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers) as pool:
-        checks, files = [], [Path(folder) / f"{hour}.windows" for hour in range(hours)]
-        for hour in range(hours):
-            for number in range(60):
-                windows = stream_minute(stream, seed, hour, number)
-                if number == 0 and hour:  # the last ones of an hour come when the next one ends the silence
-                    late = [w for w in windows if w.start_ns < START + hour * 60 * MINUTE_NS]
-                    save(files[hour - 1], late)
-                    checks.append(pool.submit(check_hour, seed, hour - 1, files[hour - 1]))
-                    windows = windows[len(late) :]
-                save(files[hour], windows)
-            gc.collect()
-            memory.append(process.memory_info().rss)
-            print(f"hour {hour + 1}: {memory[-1] / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", file=sys.stderr)
-        save(files[-1], stream.flush())
-        checks.append(pool.submit(check_hour, seed, hours - 1, files[-1]))
+    fresh = get_context("spawn")  # neither inherits what the other has in memory
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers, fresh) as pool:
+        listen, tell = fresh.Pipe(duplex=False)
+        streaming = fresh.Process(target=stream_hours, args=(hours, seed, Path(folder), tell), daemon=True)
+        streaming.start()
+        tell.close()  # ours, so that the end of the other process is the end of the pipe
+        checks, dropped = [], None
+        while dropped is None:
+            what, value = listen.recv()
+            if what == "windows":
+                checks.append(pool.submit(check_hour, seed, value, Path(folder) / f"{value}.windows"))
+            elif what == "memory":
+                memory.append(value)
+                spent = time.monotonic() - began
+                print(f"hour {len(memory)}: {value / 1e6:.1f} MB, {spent:.0f} s", file=sys.stderr)
+            else:
+                dropped = value
+        streaming.join()
         for check in checks:
             total.update(check.result())
-    dropped = stream.dropped
     print(f"{total['windows']} windows of {hours} h equal to the offline path; dropped {dropped}")
     for name in ("repeated", "late", "invalid", "unpaired", "short"):
         assert total[name] == getattr(dropped, name), f"{name}: {getattr(dropped, name)} for {total[name]}"

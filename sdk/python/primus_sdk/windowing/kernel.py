@@ -14,6 +14,7 @@ HALF_WIDTH_NS = 100_000_000
 
 _TABLE_SHIFT = 14  # tabulated every 2^14 ns and interpolated: within 3e-7 of its formula
 _CELL = 1 << _TABLE_SHIFT
+_LAST_CELL = (HALF_WIDTH_NS >> _TABLE_SHIFT) + 2  # zero from end to end
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,31 +25,38 @@ def kernel(distance: Ints, period: Ints | int) -> Floats:
 
     Beyond its reach of 100 ms it falls to zero within 2^14 ns; where that matters, the caller cuts it off.
     """
-    cell = distance >> _TABLE_SHIFT
+    cell = np.minimum(distance >> _TABLE_SHIFT, _LAST_CELL)
     share = (distance & (_CELL - 1)).astype(np.float64)
     share *= 1 / _CELL
     if isinstance(period, int):
-        table, slope = _table(max(period, GRID_NS))
-        share *= slope.take(cell)
-        share += table.take(cell)
-        return share
+        return _interpolated(_table(max(period, GRID_NS)), cell, share)
     weight = np.empty(distance.shape)
     for one in np.unique(period).tolist():
-        table, slope = _table(max(one, GRID_NS))
         these = period == one
-        weight[:, these] = share[:, these] * slope[cell[:, these]] + table[cell[:, these]]
+        weight[:, these] = _interpolated(_table(max(one, GRID_NS)), cell[:, these], share[:, these])
     return weight
 
 
-@lru_cache(maxsize=4)  # 200 KB each; one serves all sensors of 50 Hz and more
-def _table(period_ns: int) -> tuple[Floats, Floats]:
-    """The kernel every 2^14 ns, and its slopes, with the cutoff at half of 1 / period; zero beyond its reach."""
-    distance = np.arange((HALF_WIDTH_NS >> _TABLE_SHIFT) + 2) << _TABLE_SHIFT
+def _interpolated(table: Floats, cell: Ints, share: Floats) -> Floats:
+    """The table's values at this share of the way from these cells to the next ones; `cell` and `share` are spent."""
+    low = table.take(cell)
+    cell += 1
+    slope = table.take(cell)
+    slope -= low
+    share *= slope
+    share += low
+    return share
+
+
+@lru_cache(maxsize=4)  # 50 KB each; one serves all sensors of 50 Hz and more
+def _table(period_ns: int) -> Floats:
+    """The kernel every 2^14 ns, with the cutoff at half of 1 / period; zero beyond its reach."""
+    distance = np.arange(_LAST_CELL) << _TABLE_SHIFT
     # At slow rates few samples are in reach: a steeper fall-off for a less perfect damping.
     beta = min(6.25, 10 - period_ns / 8e6)
     inside = 1 - (distance / HALF_WIDTH_NS) ** 2
     # One entry lies beyond the reach; the last cell is interpolated towards it, so the curve goes on there.
     taper = np.where(inside >= 0, np.i0(beta * np.sqrt(np.maximum(0, inside))), 1 + beta**2 * inside / 4) / np.i0(beta)
-    table = np.zeros((2 * HALF_WIDTH_NS >> _TABLE_SHIFT) + 2)
-    table[: len(distance)] = np.sinc(distance / period_ns) * taper
-    return table[:-1], np.diff(table)
+    table = np.zeros(_LAST_CELL + 2)
+    table[:_LAST_CELL] = np.sinc(distance / period_ns) * taper
+    return table
