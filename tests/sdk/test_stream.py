@@ -206,6 +206,27 @@ def test_a_push_of_one_thread_waits_for_that_of_another() -> None:
     assert overlaps == [False] * 20
 
 
+def test_no_recognition_comes_twice_or_never_where_one_thread_iterates_and_others_push() -> None:
+    for _ in range(5):
+        stream, found = stream_of(Fake(lambda: time.sleep(0.0005)), 0.02), [[], [], []]
+        pushes = list(source(9, 10))
+        accelerometer = [push for push in pushes if push[0] == "accelerometer"]
+        gyroscope = [push for push in pushes if push[0] == "gyroscope"]
+
+        def iterate(pushes=accelerometer, stream=stream, found=found[0]) -> None:
+            found += stream.over(iter(pushes))
+
+        def push_all(pushes=gyroscope, stream=stream, found=found[1]) -> None:
+            for _, times, values in pushes:
+                found += stream.push_gyroscope(times, values)
+
+        run_threads([iterate, push_all])
+        found[2] += stream.flush()
+        # `over` flushes at its end, so which windows there are depends on the turns; that each comes once does not.
+        every = [id(recognition.window) for part in found for recognition in part]
+        assert len(every) == len(set(every)) == stream.counts.windows
+
+
 def test_one_recogniser_serves_several_streams_at_once(recogniser: Recogniser) -> None:
     alone = pushed(recogniser.stream(0.5), source())
     found: dict[int, list[Recognition]] = {}
