@@ -100,7 +100,7 @@ def grid_points(segment: Segment, reach: Ints, start: int, stop: int, epoch: int
         values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         after = segment.times.searchsorted(time)
     around = np.minimum(after, len(segment.times) - 1)
-    upto = after - (segment.times.take(around) != time)  # the last sample not after the point
+    upto = segment.times.searchsorted(time, side="right") - 1  # the last sample not after the point
     marks = np.empty((7, len(time)), np.int64)
     marks[0] = epoch
     segment.gap_ns.take(around, out=marks[1], mode="clip")
@@ -122,16 +122,19 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     """Each point's samples and their weights, both (taps, points); where a point has fewer, its last weights are 0."""
     end = last - first
     tap = first + np.arange(int(end.max()) + 1)[:, None]
-    inside = tap <= last
-    np.minimum(tap, last, out=tap)
+    beyond = tap - last
+    np.maximum(beyond, 0, out=beyond)
+    tap -= beyond  # so the last sample stands in for those that are not seen, at a distance where the kernel is zero
+    beyond *= GRID_NS * HALF_WIDTH_NS
     distance = segment.times.take(tap)
     distance -= time
     np.abs(distance, out=distance)
+    distance += beyond
     # The slowest pace in reach: its longest steps, too, must lie well within the kernel's main lobe. With a quicker one
     # the weights could all but cancel out, and a sum near zero be divided by.
     seen = segment.period[int(first[0]) : int(last[-1]) + 1]
-    slowest = int(seen[0])
-    weight = kernel(distance, slowest if (seen == slowest).all() else segment.period.take(tap).max(axis=0))
+    slowest = int(seen.max())
+    weight = kernel(distance, slowest if seen.min() == slowest else segment.period.take(tap).max(axis=0))
     # A sample stands for the time to the middle of its neighbours; the one after the last is not waited for.
     step = segment.step
     both = step.copy()
@@ -140,7 +143,6 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     point = np.arange(len(time))
     stands[end, point] = (step + segment.period).take(last)
     weight *= stands
-    weight *= inside
     weight[end, point] *= distance[end, point] <= HALF_WIDTH_NS  # all others are within reach
     return tap, weight
 
