@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.graph import Array
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows, Video
@@ -28,13 +28,15 @@ from primus_models.towers.base import Opened, unit
 class FakeDataSet:
     """takes: how many. pause_s: of each reading. log: a file that each read take's name is added to.
 
-    damaged: names of takes that cannot be read. videos: a folder with <take>.mp4 of some takes.
+    damaged: names of takes that cannot be read. short: of those that are whole, and have no window.
+    videos: a folder with <take>.mp4 of some takes.
     """
 
     takes_wanted: int = 6
     pause_s: float = 0.0
     log: str = ""
     damaged: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
     videos: str = ""
 
     @property
@@ -51,6 +53,8 @@ class FakeDataSet:
         time.sleep(self.pause_s)
         if take.name in self.damaged:
             raise DataSetError(f"{take.name}.vrs is cut short")
+        if take.name in self.short:
+            raise NoWindowError(f"{take.name}.vrs is shorter than 5 s")
         number = int(take.name[4:])
         count = 0 if number == 3 else 5 + number * 7
         rng = np.random.default_rng(number)

@@ -41,6 +41,10 @@ class DataSetError(PrimusError, ValueError):
     """A published data set, or one recording of it, is not as its publishers describe it."""
 
 
+class NoWindowError(DataSetError):
+    """A recording that is whole, and gives no window however often it is read."""
+
+
 class TowerError(PrimusError, RuntimeError):
     """A text or video tower cannot be loaded, or gives what cannot be used."""
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_models.errors import DataSetError, PreparedError
+from primus_models.errors import DataSetError, NoWindowError, PreparedError
 from primus_models.graph import Array
 from primus_models.preparation.mapping import Failed, why
 from primus_models.preparation.prepared import Take
-from primus_models.preparation.sources.base import DataSet, TakeWindows
+from primus_models.preparation.sources.base import DataSet, TakeWindows, no_windows
 from primus_sdk.tensor_file import TensorFile
 
 _FILE = TensorFile(
@@ -63,9 +63,11 @@ class PartMaker:
     data_set: DataSet
 
     def __call__(self, take: Take) -> bytes | Failed:
-        """Read one take; what is wrong with it must not stop the others."""
+        """Read one take; what is wrong with it must not stop the others. One without a window is a part, too."""
         try:
             return packed(take, self.data_set.read(take))
+        except NoWindowError as error:
+            return packed(take, no_windows({take.name: why(error)}))
         except Exception as error:  # whatever a reader raises on a damaged file
             return Failed(why(error))
 

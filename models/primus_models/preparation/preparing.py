@@ -4,8 +4,9 @@
     .parts/towers/<name>-<id>/*.safetensors   embeddings of a block of captions or windows
     .lock                               held by the process at work
 
-Takes are read once, whatever happens; those that could not be read are tried again when the same command is run. The
-parts go when all takes are in the arrays; while some are not, they stay, for otherwise all would have to be read again.
+Takes are read once, whatever happens; those that could not be read (missing, half-downloaded, damaged) are tried again
+when the same command is run. One that is whole and gives no window is named in `left_out`, and done with. The parts go
+when no take is left to be tried again; while one is, they stay, for otherwise all would have to be read again.
 """
 
 from __future__ import annotations
@@ -84,9 +85,10 @@ def prepare(
     options: all that decides what the data set gives beside its files (hop, body position, ...), as JSON can hold it.
 
     Raises:
-        DataSetError: the data set is not there, or no take of it can be read. TowerError: a tower cannot be opened.
-        PreparedError: the folder holds something else, or another process is at work in it. OutputError: it cannot be
-            written, or the disk is full; nothing that was prepared is lost.
+        DataSetError: the data set is not there, or no take of it can be read, or none has a window.
+        TowerError: a tower cannot be opened.
+        PreparedError: the folder holds something else, or another process is at work in it.
+        OutputError: it cannot be written, or the disk is full; nothing that was prepared is lost.
     """
     towers, mapper, report, options = towers or Towers(), mapper or Here(), report or Silent(), dict(options or {})
     takes = _takes(data_set)

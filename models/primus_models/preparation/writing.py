@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_models.errors import DataSetError
 from primus_models.preparation.parts import Part, read_part
 from primus_models.preparation.prepared import CAPTIONS, INDEX, WINDOWS, Take
 from primus_sdk.errors import OutputError
@@ -122,12 +123,16 @@ def assemble(folder: Path, files: Sequence[Path], invalid: Path) -> Assembled:
     invalid: the file that says that the arrays belong together; it is removed before the first of them changes.
 
     Raises:
-        PreparedError: a part is damaged. OSError: the folder cannot be written, or the disk is full.
+        DataSetError: no part has a window. PreparedError: a part is damaged.
+        OSError: the folder cannot be written, or the disk is full.
     """
     result, small = Assembled(), _Gathered()
     for file in files:
         _gather(read_part(file), result, small)
-    index = np.concatenate(small.columns, axis=1) if small.columns else np.zeros((4, 0), np.int64)
+    if not small.columns:
+        name, reason = min(result.left_out.items())
+        raise DataSetError(f"none of {len(files)} takes gives a window; of {name}: {reason}")
+    index = np.concatenate(small.columns, axis=1)
     result.labels = tuple(sorted(small.labels))
     index[2] = _renamed(index[2], [result.labels.index(label) for label in small.labels])
     count = index.shape[1]

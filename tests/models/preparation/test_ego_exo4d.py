@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources import vrs
 from primus_models.preparation.sources.ego_exo4d import EgoExo4D
@@ -207,12 +207,20 @@ def test_a_take_outside_of_the_folder_is_refused(disk: Disk, imu: dict[str, Any]
             EgoExo4D(disk.root).read(Take(UID, ""))
 
 
+def test_a_take_that_its_publishers_call_too_short_is_done_with(disk: Disk, imu: dict[str, Any]) -> None:
+    disk.take(seconds=4.5)
+    disk.write("train", annotated(**{UID: [[description("C waits", 1)]]}))
+    with pytest.raises(NoWindowError, match=r"is shorter than 5 s \(4\.50 s by its publishers\)"):
+        EgoExo4D(disk.root).read(Take(UID, ""))
+
+
 def test_a_recording_of_the_glasses_themselves_is_named_too_short(disk: Disk, aria_file: Path) -> None:
     folder = disk.take(seconds=None)
     shutil.copy(aria_file, folder / "aria01_noimagestreams.vrs")
     disk.write("train", annotated(**{UID: [[description("C waits", 0.1)]]}))
-    with pytest.raises(DataSetError, match=r"is shorter than 5 s \(0\.40 s\)"):
+    with pytest.raises(DataSetError, match=r"is shorter than 5 s \(0\.40 s\)") as caught:
         EgoExo4D(disk.root).read(Take(UID, ""))
+    assert not isinstance(caught.value, NoWindowError)  # half a download opens, too
     (folder / "aria01_noimagestreams.vrs").write_bytes(aria_file.read_bytes()[:2000])
     with pytest.raises(DataSetError, match="VRS"):
         EgoExo4D(disk.root).read(Take(UID, ""))

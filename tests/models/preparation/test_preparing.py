@@ -124,6 +124,23 @@ def test_a_take_that_fails_is_named_recorded_and_tried_again(tmp_path: Path) -> 
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_take_that_never_gives_a_window_is_named_and_keeps_no_parts(tmp_path: Path) -> None:
+    log, why = str(tmp_path / "log"), "take2.vrs is shorter than 5 s"
+    summary = prepare(FakeDataSet(short=("take2",)), tmp_path / "out", TEXT)
+    assert (summary.failed, summary.empty) == ({}, ["take2", "take3"])
+    assert load(tmp_path / "out").left_out["take2"] == why
+    assert not (tmp_path / "out" / PARTS).exists()
+    again = prepare(FakeDataSet(short=("take2",), log=log), tmp_path / "out", TEXT)
+    assert (again.read, again.known, again.empty) == (0, 6, ["take2", "take3"])
+    assert lines_of(tmp_path / "log") == []
+    both = prepare(FakeDataSet(short=("take2",), damaged=("take1",)), tmp_path / "both")
+    assert (list(both.failed), both.empty) == (["take1"], ["take2", "take3"])
+    assert (tmp_path / "both" / PARTS).exists()  # of take1, which may be whole the next time
+    prepare(FakeDataSet(short=("take2",), log=log), tmp_path / "both", TEXT)
+    assert lines_of(tmp_path / "log") == ["take1"]
+    assert contents(tmp_path / "both") == contents(tmp_path / "out")
+
+
 def test_who_deletes_the_parts_leaves_it_at_that(tmp_path: Path) -> None:
     import shutil
 
@@ -203,6 +220,8 @@ def test_what_cannot_be_prepared_is_said(tmp_path: Path) -> None:
         prepare(FakeDataSet(takes_wanted=0), tmp_path)
     with pytest.raises(DataSetError, match=r"none of 1 takes could be read; of take0: take0\.vrs is cut short"):
         prepare(FakeDataSet(takes_wanted=1, damaged=("take0",)), tmp_path)
+    with pytest.raises(DataSetError, match=r"none of 1 takes gives a window; of take0: take0\.vrs is shorter than 5 s"):
+        prepare(FakeDataSet(takes_wanted=1, short=("take0",)), tmp_path)
     assert not (tmp_path / MANIFEST).exists()
 
 

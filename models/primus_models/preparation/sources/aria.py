@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources import vrs
 from primus_models.preparation.sources.base import TakeWindows
@@ -63,7 +63,11 @@ class Aria:
         imu = vrs.read(file, self.stream)
         label = "" if self.path.is_file() or file.parent == self.path else file.parent.name
         recording = Recording(take.name, take.user, label, imu.accelerometer, imu.gyroscope)
-        windows = take_windows(recording, self.hop_s, self.captions)
+        try:
+            windows = take_windows(recording, self.hop_s, self.captions)
+        except NoWindowError as error:
+            # Half a download opens as a whole file does: a short one may be longer the next time.
+            raise DataSetError(str(error)) from error
         if imu.invalid:
             windows.left_out[f"{take.name}: records"] = f"{imu.invalid} are invalid"
         return windows

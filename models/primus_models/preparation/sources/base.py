@@ -42,6 +42,11 @@ class TakeWindows:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
+def no_windows(left_out: dict[str, str]) -> TakeWindows:
+    """What a take gives that has no window; left_out: its name, and why."""
+    return TakeWindows(np.zeros((0, 6, 250), np.float32), np.zeros(0, np.int64), (), (), left_out=left_out)
+
+
 class DataSet(Protocol):
     """A published data set on disk. It can be pickled: on a cluster other processes read its takes."""
 
@@ -62,6 +67,8 @@ class DataSet(Protocol):
         """The windows of one take.
 
         Raises:
-            DataSetError: it is missing, half-downloaded or damaged; says which file and why.
+            NoWindowError: it is as its publishers left it, and gives no window: it is left out for good.
+            DataSetError: it is missing, half-downloaded or damaged; says which file and why. The same command tries
+                it again.
         """
         ...

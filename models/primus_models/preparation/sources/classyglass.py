@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
 from primus_models.preparation.sources.documents import stamp
 from primus_models.preparation.sources.recorded import HOP_S, Collected, checked_hop, collect
 from primus_sdk.recordings import classyglass
 from primus_sdk.recordings.classyglass_labels import EXPERIMENTS
+
+_WITHOUT_PAIR = frozenset({173, 325, 326, 327})
+"""Experiments of the label sheets that were published without a usable pair of files."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class ClassyGlass:
     def read(self, take: Take) -> TakeWindows:
         """The windows of one experiment; the first call reads them all, since an archive is read in one pass."""
         collected = _collected(self, stamp(self.path))
-        _, _, experiment = take.name.rpartition("-")
-        user, _ = EXPERIMENTS.get(int(experiment) if experiment.isascii() and experiment.isdecimal() else -1, ("", ""))
+        _, _, text = take.name.rpartition("-")
+        experiment = int(text) if text.isascii() and text.isdecimal() else -1
+        user, _ = EXPERIMENTS.get(experiment, ("", ""))
         # The reader names what it left out by its folder and number, or by the file.
         for name, why in collected.unusable.items():
             if name == f"User{user}/{experiment}" or name.startswith(f"User{user}/{experiment}_"):
-                raise DataSetError(f"{take.name} cannot be used: {name}: {why}")
+                kind = NoWindowError if experiment in _WITHOUT_PAIR else DataSetError
+                raise kind(f"{name}: {why}")
         return collected.read(take)
 
 

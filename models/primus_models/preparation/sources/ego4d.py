@@ -32,7 +32,7 @@ from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources import narrations
 from primus_models.preparation.sources.base import TakeWindows
 from primus_models.preparation.sources.documents import first_of, number, read_json, speakable, stamp, words
-from primus_models.preparation.sources.narrated import Narrated, Narration, checked_hop, cut, read_bad
+from primus_models.preparation.sources.narrated import Narrated, Narration, checked_hop, checked_length, cut, read_bad
 from primus_models.preparation.sources.recorded import checked_gravity
 from primus_models.preparation.sources.resampling import grid_of
 from primus_sdk.errors import RecordingError
@@ -79,6 +79,7 @@ class Ego4D:
         video = self._index().get(take.name)
         if video is None:
             raise DataSetError(f"{self.path} has no video {take.name}")
+        checked_length(take.name, video.seconds)
         file = _found(self.path, f"imu/{take.name}.csv")
         if file is None:
             raise DataSetError(f"there is no imu/{take.name}.csv in {self.path}: not downloaded, or it has no IMU")

@@ -35,7 +35,7 @@ from primus_models.preparation.sources.documents import (
     stamp,
     words,
 )
-from primus_models.preparation.sources.narrated import Narrated, Narration, checked_hop, cut, read_bad
+from primus_models.preparation.sources.narrated import Narrated, Narration, checked_hop, checked_length, cut, read_bad
 from primus_models.preparation.sources.resampling import grid_of
 
 _SPLITS: tuple[Split, ...] = ("train", "val")
@@ -89,6 +89,7 @@ class EgoExo4D:
             raise DataSetError(f"{self.path} has no take {take.name}")
         if entry.folder is None:
             raise DataSetError(f"the take {take.name} is annotated, but takes.json does not list it with its root_dir")
+        checked_length(take.name, entry.seconds)
         folder = inside(self.path, entry.folder)
         file = first_of(folder, "*_noimagestreams.vrs")
         if file is None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.graph import Array
 from primus_models.preparation.sources.base import TakeWindows, Video
 from primus_models.preparation.sources.resampling import Grid
 
 SECONDS = 5
+_LEAST_S = SECONDS - 0.1  # a window may overrun by less than 100 ms; so may a take be shorter
 _S = 1_000_000_000
 _MOST_LIST_BYTES = 256 << 20
 
@@ -51,6 +52,16 @@ def start_of(second: float, seconds: float) -> int:
     return max(0, min(math.floor(second - SECONDS / 2), math.floor(seconds - SECONDS)))
 
 
+def checked_length(take: str, seconds: float | None) -> None:
+    """See that a take is as long as a window by its publishers: a file that is shorter may be half a download.
+
+    Raises:
+        NoWindowError: it is not.
+    """
+    if seconds is not None and seconds < _LEAST_S:
+        raise NoWindowError(f"{take} is shorter than 5 s ({seconds:.2f} s by its publishers): it has no window")
+
+
 def cut(grid: Grid, wanted: Narrated, video: Path | None = None) -> TakeWindows:
     """The windows of a take, ordered by their start; what cannot be used is named.
 
@@ -58,10 +69,9 @@ def cut(grid: Grid, wanted: Narrated, video: Path | None = None) -> TakeWindows:
     caption (without a word: nothing is lost).
 
     Raises:
-        DataSetError: the take is shorter than 5 s.
+        DataSetError: the take is shorter than 5 s, or what there is of it is.
     """
-    # By less than 100 ms a window may overrun; so may a take be shorter.
-    if min(wanted.seconds, grid.end_s) < SECONDS - 0.1:
+    if min(wanted.seconds, grid.end_s) < _LEAST_S:
         raise DataSetError(
             f"{wanted.take} is shorter than 5 s ({min(wanted.seconds, grid.end_s):.2f} s): it has no window"
         )

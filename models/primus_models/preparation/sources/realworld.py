@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
 from primus_models.preparation.sources.recorded import HOP_S, checked_gravity, checked_hop, take_windows, together
@@ -97,6 +97,7 @@ class RealWorld:
             raise DataSetError(f"RealWorld has no take {take.name!r:.100}")
         left_out: dict[str, str] = {}
         sensors = {kind: self._sensor(proband, kind, activity, left_out) for kind in _SENSORS}
+        whole = not left_out  # both zips are there, and so is all that is in them
         if [len(found) for found in sensors.values()] == [1, 1]:
             # A single recording may be numbered with one sensor and not with the other.
             sensors = {kind: {1: next(iter(found.values()))} for kind, found in sensors.items()}
@@ -109,7 +110,7 @@ class RealWorld:
                 left_out.setdefault(name, str(error))
         if not parts:
             why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "no file of it is there"
-            raise DataSetError(f"{take.name} has no window at the {self.position}: {why}")
+            raise (NoWindowError if whole else DataSetError)(f"{take.name} has no window at the {self.position}: {why}")
         return together(parts, left_out)
 
     def _part(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from primus_models.errors import DataSetError
+from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
 from primus_sdk.errors import RecordingError, StreamError
-from primus_sdk.recordings import Recording, Report, Samples
+from primus_sdk.recordings import Recording, Report, Samples, csv_table
 from primus_sdk.recordings.windows import windows_of
 from primus_sdk.windowing import pushed
 
@@ -48,14 +48,14 @@ def take_windows(recording: Recording, hop_s: float, captions: bool) -> TakeWind
     """The windows of one recording, all of its label; with `captions`, each is said to be "a person is <label>".
 
     Raises:
-        DataSetError: it has none, since it is shorter than 5 s or broken by gaps.
+        NoWindowError: it has none, since it is shorter than 5 s or broken by gaps. DataSetError: it cannot be cut.
     """
     try:
         windows = windows_of(recording, hop_s)
     except StreamError as error:
         raise DataSetError(f"{recording.name} cannot be cut: {error}") from error
     if not windows:
-        raise DataSetError(
+        raise NoWindowError(
             f"{recording.name} is shorter than 5 s, or has gaps of over 1 s in every 5 s (accelerometer "
             f"{recording.accelerometer.duration_s:.2f} s, gyroscope {recording.gyroscope.duration_s:.2f} s)"
         )
@@ -81,22 +81,26 @@ def together(parts: list[TakeWindows], left_out: dict[str, str]) -> TakeWindows:
 
 @dataclass(frozen=True, eq=False)
 class Collected:
-    """A whole data set of the SDK's readers, as windows; `unusable` says why a take has none."""
+    """A whole data set of the SDK's readers, as windows; `unusable` says why a take has none.
+
+    final: those of the unusable that are whole, and that no second reading mends.
+    """
 
     takes: tuple[Take, ...]
     windows: dict[str, TakeWindows]
     unusable: dict[str, str]
+    final: frozenset[str] = frozenset()
 
     def read(self, take: Take) -> TakeWindows:
         """One take of it.
 
         Raises:
-            DataSetError: it is not there, or could not be used.
+            NoWindowError: it is too short. DataSetError: it is not there, or could not be read.
         """
         if take.name in self.windows:
             return self.windows[take.name]
-        why = self.unusable.get(take.name, "it is not there")
-        raise DataSetError(f"{take.name} cannot be used: {why}")
+        kind = NoWindowError if take.name in self.final else DataSetError
+        raise kind(self.unusable.get(take.name, f"{take.name} is not there"))
 
 
 def collect(read: Callable[[Report], Iterable[Recording]], hop_s: float, captions: bool) -> Collected:
@@ -105,7 +109,7 @@ def collect(read: Callable[[Report], Iterable[Recording]], hop_s: float, caption
     Raises:
         DataSetError: the reader gives nothing.
     """
-    report, takes = Report(), dict[str, Take]()
+    report, takes, short = Report(), dict[str, Take](), set[str]()
     windows, unusable = dict[str, TakeWindows](), dict[str, str]()
     try:
         for recording in read(report):
@@ -114,6 +118,8 @@ def collect(read: Callable[[Report], Iterable[Recording]], hop_s: float, caption
                 windows[recording.name] = take_windows(recording, hop_s, captions)
             except DataSetError as error:
                 unusable[recording.name] = str(error)
+                if isinstance(error, NoWindowError):
+                    short.add(recording.name)
     except RecordingError as error:
         raise DataSetError(str(error)) from error
     for name, note in report.notes.items():
@@ -122,4 +128,6 @@ def collect(read: Callable[[Report], Iterable[Recording]], hop_s: float, caption
     for name, why in report.skipped.items():
         takes.setdefault(name, Take(name, name))
         unusable[name] = why
-    return Collected(tuple(takes.values()), windows, unusable)
+    # A file that ends within a row may be half a download.
+    final = frozenset(name for name in short if csv_table.CUT_SHORT not in report.notes.get(name, ""))
+    return Collected(tuple(takes.values()), windows, unusable, final)
