@@ -4,9 +4,13 @@
     windows.npy          float32 (n, 6, 250): m/s^2 with gravity, then rad/s; 50 Hz
     index.npy            int64 (4, n): recording, start_ns, label, caption; -1 where a window has no label or caption
     captions.json        the m different captions
+    videos.json          a list, recording by recording: the absolute path of its video file, or null
+    videos.npy           float64 (n,), window by window: seconds from the video's first frame to its start; NaN for none
     towers/TOWER/text.npy    float32 (m, d), L2-normalised: caption by caption
     towers/TOWER/video.npy   float32 (n, d), L2-normalised: window by window; NaN where there is no video
 
+videos.json and videos.npy tell a video tower that is added later where its frames are. `load` opens neither; no hash is
+kept of them, for paths are of one machine.
 All arrays are NumPy's own format without pickles: nothing in them is ever executed.
 """
 
