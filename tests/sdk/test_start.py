@@ -61,7 +61,9 @@ def test_every_console_command_begins_here_and_names_a_main_that_is_there() -> N
         assert callable(getattr(primus_start, function))
 
 
-@pytest.mark.parametrize("command", ["calibrate", "export", "import_checkpoint", "prepare", "stream"])
+@pytest.mark.parametrize(
+    "command", ["calibrate", "evaluate", "export", "import_checkpoint", "prepare", "pretrain", "stream"]
+)
 def test_each_command_starts(command: str) -> None:
     code = f"import sys; sys.argv = ['it', '--help']; import primus_start; primus_start.{command}()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
