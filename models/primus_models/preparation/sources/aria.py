@@ -10,40 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources import vrs
 from primus_models.preparation.sources.base import TakeWindows
 from primus_models.preparation.sources.documents import inside
-from primus_models.preparation.sources.recorded import HOP_S, checked_hop, take_windows
+from primus_models.preparation.sources.recorded import Recorded, take_windows
 from primus_sdk.recordings import Recording
 from primus_sdk.recordings.folder import WEARER
 
 
 @dataclass(frozen=True)
-class Aria:
+class Aria(Recorded):
     """VRS files on disk.
 
     Attributes:
         path: one file, or the folder.
         stream: of the IMU.
-        hop_s: from one window's start to the next one's, seconds.
-        captions: each window with a label is also said to be "a person is <label>".
     """
 
     path: Path
     stream: str = vrs.STREAM
-    hop_s: float = HOP_S
-    captions: bool = False
-
-    def __post_init__(self) -> None:
-        checked_hop(self.hop_s)
-
-    @property
-    def name(self) -> str:
-        """The name of its form."""
-        return "aria"
+    name: ClassVar[str] = "aria"
 
     def takes(self) -> Iterable[Take]:
         """Every VRS file."""

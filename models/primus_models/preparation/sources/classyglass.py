@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
-from primus_models.preparation.sources.documents import stamp
-from primus_models.preparation.sources.recorded import HOP_S, Collected, checked_hop, collect
-from primus_sdk.recordings import classyglass
+from primus_models.preparation.sources.recorded import ReadWhole
+from primus_sdk.recordings import Recording, Report, classyglass
 from primus_sdk.recordings.classyglass_labels import EXPERIMENTS
 
 _WITHOUT_PAIR = frozenset({173, 325, 326, 327})
@@ -20,26 +19,15 @@ _WITHOUT_PAIR = frozenset({173, 325, 326, 327})
 
 
 @dataclass(frozen=True)
-class ClassyGlass:
-    """ClassyGlass on disk.
-
-    Attributes:
-        path: the published folder or its archive.
-        hop_s: from one window's start to the next one's, seconds.
-        captions: each window is also said to be "a person is <label>".
-    """
+class ClassyGlass(ReadWhole):
+    """ClassyGlass on disk; path: the published folder or its archive."""
 
     path: Path
-    hop_s: float = HOP_S
-    captions: bool = False
+    name: ClassVar[str] = "classyglass"
 
-    def __post_init__(self) -> None:
-        checked_hop(self.hop_s)
-
-    @property
-    def name(self) -> str:
-        """The name of its form."""
-        return "classyglass"
+    def recordings(self, report: Report) -> Iterable[Recording]:
+        """See `ReadWhole`."""
+        return classyglass.read(self.path, report)
 
     def takes(self) -> Iterable[Take]:
         """Every experiment of the label sheets, there or not: whether it is, only reading the archive tells."""
@@ -49,7 +37,7 @@ class ClassyGlass:
 
     def read(self, take: Take) -> TakeWindows:
         """The windows of one experiment; the first call reads them all, since an archive is read in one pass."""
-        collected = _collected(self, stamp(self.path))
+        collected = self.collected()
         _, _, text = take.name.rpartition("-")
         experiment = int(text) if text.isascii() and text.isdecimal() else -1
         user, _ = EXPERIMENTS.get(experiment, ("", ""))
@@ -59,8 +47,3 @@ class ClassyGlass:
                 kind = NoWindowError if experiment in _WITHOUT_PAIR else DataSetError
                 raise kind(f"{name}: {why}")
         return collected.read(take)
-
-
-@lru_cache(maxsize=1)
-def _collected(data: ClassyGlass, _: object) -> Collected:
-    return collect(lambda report: classyglass.read(data.path, report), data.hop_s, data.captions)

@@ -19,11 +19,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
-from primus_models.preparation.sources.recorded import HOP_S, checked_gravity, checked_hop, take_windows, together
+from primus_models.preparation.sources.recorded import Recorded, checked_gravity, take_windows, together
 from primus_models.preparation.sources.zipped import Member, members
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording, Samples, csv_table
@@ -49,30 +50,22 @@ _PROBAND = re.compile(r"proband(\d{1,4})")
 
 
 @dataclass(frozen=True)
-class RealWorld:
+class RealWorld(Recorded):
     """RealWorld (HAR) on disk.
 
     Attributes:
         path: the folder with proband1 and so on.
         position: where the phone was.
-        hop_s: from one window's start to the next one's, seconds.
-        captions: each window is also said to be "a person is <label>".
     """
 
     path: Path
     position: str = "head"
-    hop_s: float = HOP_S
-    captions: bool = False
+    name: ClassVar[str] = "realworld"
 
     def __post_init__(self) -> None:
-        checked_hop(self.hop_s)
+        super().__post_init__()
         if self.position not in POSITIONS:
             raise DataSetError(f"the position is {self.position!r}; expected one of {', '.join(POSITIONS)}")
-
-    @property
-    def name(self) -> str:
-        """The name of its form."""
-        return "realworld"
 
     def takes(self) -> Iterable[Take]:
         """What each proband did: one take an activity of which either sensor's zip is there."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from primus_models.errors import DataSetError, NoWindowError
 from primus_models.preparation.prepared import Take
 from primus_models.preparation.sources.base import TakeWindows
+from primus_models.preparation.sources.documents import stamp
 from primus_sdk.errors import RecordingError, StreamError
 from primus_sdk.recordings import Recording, Report, Samples, csv_table
 from primus_sdk.recordings.windows import windows_of
@@ -79,6 +82,45 @@ def together(parts: list[TakeWindows], left_out: dict[str, str]) -> TakeWindows:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recorded:
+    """What data sets of labelled recordings can be told.
+
+    Attributes:
+        hop_s: from one window's start to the next one's, seconds.
+        captions: each window with a label is also said to be "a person is <label>".
+    """
+
+    hop_s: float = HOP_S
+    captions: bool = False
+
+    def __post_init__(self) -> None:
+        checked_hop(self.hop_s)
+
+
+@dataclass(frozen=True)
+class ReadWhole(Recorded):
+    """A data set that a reader of the SDK reads in one pass, at `path`: for the list of its takes, and for each."""
+
+    path: Path | None
+
+    def recordings(self, report: Report) -> Iterable[Recording]:
+        """All of them, by the SDK's reader."""
+        raise NotImplementedError
+
+    def takes(self) -> Iterable[Take]:
+        """Every recording; all are read for it, since the reader tells no other way what there is."""
+        return self.collected().takes
+
+    def read(self, take: Take) -> TakeWindows:
+        """The windows of one recording."""
+        return self.collected().read(take)
+
+    def collected(self) -> Collected:
+        """All of it, read once; a file that has changed is read again, a folder stays as it was first looked at."""
+        return _collected(self, stamp(self.path) if self.path is not None and self.path.is_file() else None)
+
+
 @dataclass(frozen=True, eq=False)
 class Collected:
     """A whole data set of the SDK's readers, as windows; `unusable` says why a take has none.
@@ -101,6 +143,11 @@ class Collected:
             return self.windows[take.name]
         kind = NoWindowError if take.name in self.final else DataSetError
         raise kind(self.unusable.get(take.name, f"{take.name} is not there"))
+
+
+@lru_cache(maxsize=1)
+def _collected(data: ReadWhole, _: object) -> Collected:
+    return collect(data.recordings, data.hop_s, data.captions)
 
 
 def collect(read: Callable[[Report], Iterable[Recording]], hop_s: float, captions: bool) -> Collected:
