@@ -147,8 +147,14 @@ def from_prepared(data: prepared.Prepared) -> Labelled:
     )  # fmt: skip
 
 
-def unseen(data: Labelled) -> list[str]:
-    """The people whom the project's own training on ClassyGlass holds out; of any other data set, everybody."""
+def unseen(data: Labelled, trained_on: frozenset[str] = frozenset()) -> list[str]:
+    """All people but those that were trained on.
+
+    Where nobody is known to be: those whom the project's own training on ClassyGlass holds out; of any other data set,
+    everybody.
+    """
+    if trained_on:
+        return [user for user in data.users if user not in trained_on]
     numbered = all(user.isdecimal() for user in data.users)
     return held_out(data.users) if data.source == "classyglass" and numbered else data.users
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from primus_models.errors import EvaluationError
 from primus_models.evaluation.cache import Cache
-from primus_models.evaluation.candidates import Candidate
+from primus_models.evaluation.candidates import About, Candidate
 from primus_models.evaluation.data import BLOCK, Labelled
 from primus_models.evaluation.probes import Probe, checked_features
 from primus_models.evaluation.protocol import NONE, Episode, Plan, episodes
@@ -130,10 +130,15 @@ def _scores(planned: list[Episode], outcomes: list[Outcome]) -> dict[str, Score]
     return scores
 
 
+def trained_on(about: About, data: Labelled) -> frozenset[str]:
+    """Those of the people whom it learnt from, by its file; names mean something within a data set only."""
+    said = str(about.provenance.get("data", "")).lower()
+    return about.trained_on & frozenset(data.users) if data.source.lower() in said else frozenset()
+
+
 def _warning(candidate: Candidate, data: Labelled) -> str:
-    """Whether it learnt from the people that it is measured on; user names mean something within a data set only."""
-    said = str(candidate.about.provenance.get("data", "")).lower()
-    both = candidate.about.trained_on & set(data.users) if data.source.lower() in said else set()
+    """Whether it learnt from the people that it is measured on."""
+    both = trained_on(candidate.about, data)
     if not both:
         return ""
     return f"it was trained on {len(both)} of the {len(data.users)} people: its figures say nothing of new people"

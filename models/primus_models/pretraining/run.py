@@ -233,6 +233,7 @@ class Run:
             "data": self.prepared.source,
             "windows_trained_on": len(self.windows.train),
             "windows_held_out": len(self.windows.held_out),
+            "users_trained_on": sorted({str(u) for u in self.prepared.users[self.windows.train]}),
             "users_held_out": sorted({str(u) for u in self.prepared.users[self.windows.held_out]}),
             "steps": progress.step,
             "best_step": progress.best or progress.step,

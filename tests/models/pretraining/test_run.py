@@ -53,7 +53,9 @@ def test_a_run_leaves_a_checkpoint_its_configuration_and_logs(unbroken: Path, pr
     assert checkpoint.text is not None
     assert (checkpoint.text.tower, checkpoint.text.size) == ("made", 32)
     assert checkpoint.provenance["configuration"]["batch"] == 16
-    assert checkpoint.provenance["users_held_out"]
+    trained, held = (checkpoint.provenance[name] for name in ("users_trained_on", "users_held_out"))
+    assert held
+    assert sorted(trained + held) == sorted(set(prepared.users.tolist()))  # so that an evaluation can warn
     validation = {int(step): loss for step, loss in checkpoint.provenance["validation"].items()}
     assert checkpoint.provenance["best_step"] == min(validation, key=validation.__getitem__)
     assert json.loads((unbroken / "summary.json").read_text())["sha256"] == checkpoint.sha256
