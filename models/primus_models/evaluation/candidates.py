@@ -21,7 +21,7 @@ from primus_models.text_space import TextSpace
 from primus_sdk import load as load_bundle
 from primus_sdk.heads.head import Head
 
-Kind = Literal["checkpoint", "bundle", "random weights", "handcrafted", "guessing"]
+Kind = Literal["checkpoint", "bundle", "random weights", "handcrafted", "standard training", "guessing"]
 
 
 class Candidate(Protocol):
@@ -114,7 +114,9 @@ class Named:
         head, sign, tail = text.partition("=")
         if Path(text).exists() or not sign or not tail:
             path = Path(text)
-            return cls(path, path.name.removesuffix(".safetensors").removesuffix(".zip") or str(path))
+            # primus-pretrain calls every run's checkpoint alike: the run is its folder.
+            named = path.absolute().parent if path.name == "checkpoint.safetensors" else path
+            return cls(path, named.name.removesuffix(".safetensors").removesuffix(".zip") or str(path))
         name, sign, share = head.rpartition("@")
         if not sign:
             return cls(Path(tail), head)

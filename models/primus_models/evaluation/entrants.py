@@ -11,10 +11,12 @@ from primus_models.checkpoint import Checkpoint, load, released
 from primus_models.errors import EvaluationError
 from primus_models.evaluation.candidates import Encoder, Guessing, Handcrafted, Named, open_encoder, untrained
 from primus_models.evaluation.class_names import ZeroShot, vectors
+from primus_models.evaluation.data import Labelled
 from primus_models.evaluation.embedding import Backend
-from primus_models.evaluation.measure import Contestant
+from primus_models.evaluation.measure import Contestant, Report
 from primus_models.evaluation.paper_probe import PaperProbe
-from primus_models.evaluation.probes import DeviceHead, Forest, Guess, Logistic, Probe, has_sklearn, own_head
+from primus_models.evaluation.probes import DeviceHead, Guess, Probe, forest, has_sklearn, logistic, own_head
+from primus_models.evaluation.standard import Effort, FromScratch, scratch
 
 ProbeName = Literal["head", "paper", "logistic"]
 PROBES: tuple[ProbeName, ...] = ("head", "paper", "logistic")
@@ -34,14 +36,21 @@ class Choice:
     texts: Path | None = None
 
 
-def encoders(given: Sequence[Named], choice: Choice, labels: tuple[str, ...]) -> list[Contestant]:
-    """The encoders that were named, or the released checkpoint, for data with these labels.
+def opened(given: Sequence[Named], choice: Choice) -> list[Encoder]:
+    """The encoders that were named, or the released checkpoint.
 
     Raises:
         CheckpointError, BundleError, RuntimeUnavailableError: one cannot be read, or not be run here.
+    """
+    return [one for named in given or [Named(released(), "released")] for one in _opened(named, choice)]
+
+
+def encoders(found: Sequence[Encoder], choice: Choice, labels: tuple[str, ...]) -> list[Contestant]:
+    """The encoders with their probes, for data with these labels.
+
+    Raises:
         EvaluationError: texts are given and no encoder was aligned with text, or they do not fit.
     """
-    found = [one for named in given or [Named(released(), "released")] for one in _opened(named, choice)]
     if choice.texts is not None and all(encoder.text is None for encoder in found):
         raise EvaluationError(
             "--text-embeddings needs a checkpoint that was aligned with text in pretraining; none of these was "
@@ -52,7 +61,7 @@ def encoders(given: Sequence[Named], choice: Choice, labels: tuple[str, ...]) ->
 
 def baselines(given: Sequence[Named], backend: Backend | None) -> tuple[list[Contestant], str]:
     """The yardsticks, and what is missing of them, in words: random weights, handcrafted features, guessing."""
-    yardsticks: tuple[Probe, ...] = (Logistic(), Forest()) if has_sklearn() else (DeviceHead(),)
+    yardsticks: tuple[Probe, ...] = (logistic(), forest()) if has_sklearn() else (DeviceHead(),)
     missing = "" if has_sklearn() else (
         "scikit-learn is not installed, so handcrafted features get the linear head in place of logistic regression "
         "and a random forest; pip install 'primus-imu[evaluate]' brings it"
@@ -62,6 +71,16 @@ def baselines(given: Sequence[Named], backend: Backend | None) -> tuple[list[Con
         Contestant(Handcrafted(), yardsticks),
         Contestant(Guessing(), (Guess(),)),
     ], missing
+
+
+def standard(given: Sequence[Named], data: Labelled, effort: Effort, report: Report) -> Contestant:
+    """Standard training on the shots alone, of the network whose random weights `baselines` has.
+
+    Raises:
+        EvaluationError: PyTorch, or an encoder of the architecture in it, is not there.
+    """
+    architecture = _first_checkpoint(given).architecture
+    return Contestant(scratch(architecture, effort), (FromScratch(data, architecture, effort, report),))
 
 
 def _opened(named: Named, choice: Choice) -> list[Encoder]:
@@ -86,7 +105,7 @@ def _probes(encoder: Encoder, choice: Choice, labels: tuple[str, ...]) -> tuple[
             start = None if texts is None or encoder.text is None else texts / encoder.text.temperature
             probes.append(PaperProbe(len(labels), None if start is None else start.astype("float32")))
         else:
-            probes.append(DeviceHead() if name == "head" else Logistic())
+            probes.append(DeviceHead() if name == "head" else logistic())
     return tuple(probes)
 
 

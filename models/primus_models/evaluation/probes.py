@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -101,11 +102,12 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Logistic:
-    """scikit-learn's logistic regression on features standardised by the shots, C = 1."""
+class Sklearn:
+    """A classifier of scikit-learn; make: gives it, not fitted yet, for a seed."""
 
-    name: str = "logistic regression"
-    identity: str = "sklearn logistic C=1"
+    name: str
+    identity: str
+    make: Callable[[int], Any]
     needs_shots: bool = True
 
     def recognise(self, episode: Episode, fitted: Array, labels: Places, tested: Array) -> Places:
@@ -114,30 +116,24 @@ class Logistic:
         Raises:
             RuntimeUnavailableError: scikit-learn is not installed.
         """
-        steps = _sklearn("preprocessing").StandardScaler(), _sklearn("linear_model").LogisticRegression(max_iter=2000)
-        model = _sklearn("pipeline").make_pipeline(*steps)
+        model = self.make(int(np.random.default_rng(episode.seed).integers(2**31)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", _sklearn("exceptions").ConvergenceWarning)  # near enough after 2000 steps
             return np.asarray(model.fit(fitted, labels).predict(tested), np.int64)
 
 
-@dataclass(frozen=True)
-class Forest:
-    """scikit-learn's random forest, 300 trees."""
+def logistic() -> Sklearn:
+    """Logistic regression on features standardised by the shots, C = 1."""
+    return Sklearn("logistic regression", "sklearn logistic C=1", lambda seed: _sklearn("pipeline").make_pipeline(
+        _sklearn("preprocessing").StandardScaler(), _sklearn("linear_model").LogisticRegression(max_iter=2000)
+    ))  # fmt: skip
 
-    name: str = "random forest"
-    identity: str = "sklearn forest 300"
-    needs_shots: bool = True
 
-    def recognise(self, episode: Episode, fitted: Array, labels: Places, tested: Array) -> Places:
-        """See `Probe`.
-
-        Raises:
-            RuntimeUnavailableError: scikit-learn is not installed.
-        """
-        drawn = int(np.random.default_rng(episode.seed).integers(2**31))
-        model = _sklearn("ensemble").RandomForestClassifier(300, random_state=drawn, n_jobs=1)
-        return np.asarray(model.fit(fitted, labels).predict(tested), np.int64)
+def forest() -> Sklearn:
+    """A random forest of 300 trees."""
+    return Sklearn("random forest", "sklearn forest 300", lambda seed: _sklearn("ensemble").RandomForestClassifier(
+        300, random_state=seed, n_jobs=1
+    ))  # fmt: skip
 
 
 def has_sklearn() -> bool:

@@ -8,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from primus_models.checkpoint import Checkpoint, save_checkpoint
-from primus_models.commands import evaluate
+from primus_models.commands import _evaluation_progress, evaluate
 from primus_models.evaluation import data as datasets
 from primus_models.evaluation import entrants
 from primus_models.evaluation.data import Labelled
 from primus_models.evaluation.plots import _apart
+from primus_models.evaluation.standard import TRAINING
 from primus_models.graph import Array
 from primus_sdk.bundles.bundle import released as released_bundle
 
@@ -100,6 +101,60 @@ def test_figures_say_what_they_lack(ours: Path, tmp_path: Path) -> None:
     assert "at 7 shots" in run("plot", out, "--figure", "5", "--shots", "7", "-o", tmp_path / "5.png")[2]
     assert "'zoe'" in run("plot", out, "--candidate", "zoe", "-o", tmp_path / "4.png")[2]
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_standard_training_is_opted_into(ours: Path) -> None:
+    pytest.importorskip("torch")
+    given = ("run", "--data", "x", ours, "--shots", "1,3", "--trials", 1, "--json")
+    asked = ("--standard", "--standard-steps", 2, "--standard-epochs", 1)
+    without, beside = (json.loads(run(*given, *more)[1])["candidates"] for more in ((), asked))
+    assert [c["kind"] for c in without] == ["checkpoint"]
+    assert [c["kind"] for c in beside] == ["checkpoint", "standard training"]
+    assert set(beside[1]["scores"]) == {"1", "3"}
+    assert "2 steps or 1 epochs" in beside[1]["how"]
+
+
+@pytest.mark.parametrize(
+    ("trained", "given", "measured"),
+    [
+        ("12", (), "3456"),
+        ("12345", (), "123456"),  # one is left, who cannot be learnt from and tested: the table warns
+        ("12", ("--users", "all"), "123456"),
+        ("12", ("--users", "1,3"), "13"),
+    ],
+)
+def test_people_whom_an_encoder_was_trained_on_are_left_out(
+    tensors: dict[str, Array], tmp_path: Path, trained: str, given: tuple[str, ...], measured: str
+) -> None:
+    provenance = {"data": "made", "users_trained_on": list(trained)}
+    save_checkpoint(Checkpoint("primus", tensors, provenance=provenance), tmp_path / "c.safetensors")
+    shots = ("--shots", "1", "--trials", 1, "--json")
+    status, shown, said = run("run", "--data", "x", tmp_path / "c.safetensors", *shots, *given)
+    assert status == 0, said
+    record = json.loads(shown)
+    assert "".join(record["data"]["users"]) == measured
+    assert bool(record["candidates"][0]["warning"]) == bool(set(trained) & set(measured))
+
+
+def test_held_out_people_are_never_made_up(tensors: dict[str, Array], tmp_path: Path) -> None:
+    provenance = {"data": "made", "users_trained_on": list("123456")}
+    save_checkpoint(Checkpoint("primus", tensors, provenance=provenance), tmp_path / "c.safetensors")
+    assert "nobody is held out" in run("run", "--data", "x", tmp_path / "c.safetensors", "--users", "held-out")[2]
+
+
+def test_progress_elsewhere_is_a_line_at_the_beginning_and_each_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(_evaluation_progress.time, "monotonic", lambda: now[0])
+    with _evaluation_progress.progress(False) as report:
+        report("probing: ours", 0, 3)
+        for second in range(130):
+            now[0] = second
+            report(f"{TRAINING} on 1 shots", second, 130)
+        report("probing: ours", 1, 3)
+    lines = ["probing: ours (3 steps) ...", *(f"{TRAINING} on 1 shots: {at} of 130" for at in (60, 120))]
+    assert capsys.readouterr().err.splitlines() == lines
 
 
 def test_help_has_examples() -> None:

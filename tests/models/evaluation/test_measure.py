@@ -17,10 +17,10 @@ from primus_models.evaluation.candidates import About, Guessing, Handcrafted, Na
 from primus_models.evaluation.class_names import ZeroShot, vectors
 from primus_models.evaluation.data import Labelled
 from primus_models.evaluation.embedding import has_torch
-from primus_models.evaluation.entrants import Choice, encoders
+from primus_models.evaluation.entrants import Choice, encoders, opened
 from primus_models.evaluation.measure import Contestant, measure
 from primus_models.evaluation.paper_probe import PaperProbe
-from primus_models.evaluation.probes import DeviceHead, Forest, Guess, Logistic
+from primus_models.evaluation.probes import DeviceHead, Guess, forest, logistic
 from primus_models.evaluation.protocol import Plan, episodes
 from primus_models.evaluation.scores import mean
 from primus_models.graph import Array
@@ -65,7 +65,7 @@ class Failing:
 def test_the_yardsticks_beat_guessing_and_confusions_count_all_tests(data: Labelled) -> None:
     pytest.importorskip("sklearn")
     contestants = [
-        Contestant(Handcrafted(), (Logistic(), Forest(), DeviceHead())),
+        Contestant(Handcrafted(), (logistic(), forest(), DeviceHead())),
         Contestant(Guessing(), (Guess(),)),
     ]
     found = measure(data, contestants, PLAN)
@@ -156,12 +156,12 @@ def test_zero_shot_takes_the_nearest_class_name(data: Labelled, tensors: dict[st
     aligned = Checkpoint("primus", tensors, text=space)
     save_checkpoint(aligned, tmp_path / "c.safetensors")
     choice = Choice(texts=tmp_path / "t.safetensors", backend="numpy")
-    (contestant,) = encoders([Named(tmp_path / "c.safetensors", "c")], choice, data.labels)
+    (contestant,) = encoders(opened([Named(tmp_path / "c.safetensors", "c")], choice), choice, data.labels)
     assert [p.name for p in contestant.probes] == ["zero-shot", "linear head"]
     found = measure(data, [contestant], PLAN)
     assert set(found.entries[0].scores) == {"0"}
     with pytest.raises(EvaluationError, match="aligned with text"):
-        encoders([Named(released(), "r")], choice, data.labels)
+        encoders(opened([Named(released(), "r")], choice), choice, data.labels)
 
 
 def test_the_papers_probe_starts_as_zero_shot_and_learns(data: Labelled) -> None:
@@ -211,6 +211,7 @@ def test_names_paths_and_shares(tmp_path: Path) -> None:
     assert Named.parse("PRIMUS@10%=a.safetensors") == Named(Path("a.safetensors"), "PRIMUS", 0.1)
     assert Named.parse("x=b") == Named(Path("b"), "x")
     assert Named.parse("some/run.safetensors").name == "run"
+    assert Named.parse("runs/ss-mm/checkpoint.safetensors").name == "ss-mm"
     (tmp_path / "a=b").mkdir()
     assert Named.parse(str(tmp_path / "a=b")).path == tmp_path / "a=b"
     with pytest.raises(EvaluationError, match="'most' is no share"):
