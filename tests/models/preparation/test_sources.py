@@ -26,7 +26,7 @@ def test_options_reach_the_data_set(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataSetError, match=r"no data set 'imagenet'; there are aria, classyglass"):
         sources.open_data_set("imagenet", tmp_path)
-    with pytest.raises(DataSetError, match=r"has no option 'hopp'; it knows position, hop_s"):
+    with pytest.raises(DataSetError, match=r"has no option 'hopp'; it knows hop_s, captions, position"):
         sources.open_data_set("realworld", tmp_path, hopp=1)
     with pytest.raises(DataSetError, match="needs a path"):
         sources.open_data_set("folder")
