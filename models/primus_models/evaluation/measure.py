@@ -70,7 +70,8 @@ def measure(
 
 def _names(contestants: Sequence[Contestant]) -> dict[tuple[str, str], str]:
     """Each entry's name: the candidate's, and the probe's where it has several."""
-    counts = Counter((one.candidate.about.name, one.candidate.about.aligned) for one in contestants)
+    abouts = [one.candidate.about for one in contestants]
+    counts = Counter((about.name, 1.0 if about.aligned is None else about.aligned) for about in abouts)
     twice = [name for (name, _), count in counts.items() if count > 1]
     if twice:
         raise EvaluationError(f"two candidates are called {twice[0]!r}: give one a name, as NAME=PATH")

@@ -209,6 +209,8 @@ def _bare(axes: Any, metric: str) -> None:
 
 def _curve(axes: Any, x: list[float], means: list[Mean], colour: str, marker: str) -> None:
     values, errors = (100 * np.array(v) for v in ([m.value for m in means], [m.error or 0.0 for m in means]))
+    if len(x) == 1:  # a band of one point would not be seen
+        axes.errorbar(x, values, yerr=errors, color=colour, lw=1.2, capsize=3)
     axes.fill_between(x, values - errors, values + errors, color=colour, alpha=0.18, lw=0)
     axes.plot(x, values, color=colour, marker=marker, ms=5, lw=1.8, mec="white", mew=0.6)
 

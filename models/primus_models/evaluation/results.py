@@ -67,8 +67,10 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """The name, and the share of aligned windows where it is said: unique in a file, as the name alone is not."""
-        return self.name if self.aligned is None else f"{self.name}, {100 * self.aligned:g} % aligned"
+        """The name, and the share of aligned windows where it is not all: unique in a file, unlike the name alone."""
+        if self.aligned is None or self.aligned == 1:
+            return self.name
+        return f"{self.name}, {100 * self.aligned:g} % aligned"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from primus_models.commands import _evaluation_progress, evaluate
 from primus_models.evaluation import data as datasets
 from primus_models.evaluation import entrants
 from primus_models.evaluation.data import Labelled
-from primus_models.evaluation.plots import _apart
+from primus_models.evaluation.plots import _apart, _curve
+from primus_models.evaluation.scores import Mean
 from primus_models.evaluation.standard import TRAINING
 from primus_models.graph import Array
 from primus_sdk.bundles.bundle import released as released_bundle
@@ -160,6 +161,15 @@ def test_progress_elsewhere_is_a_line_at_the_beginning_and_each_minute(
 def test_help_has_examples() -> None:
     for command in ((), ("run",), ("plot",)):
         assert "primus-evaluate run --data" in run(*command, "--help")[1]
+
+
+def test_a_curve_of_one_point_shows_its_error() -> None:
+    axes = pytest.importorskip("matplotlib.figure").Figure().subplots()
+    _curve(axes, [1.0, 5.0], [Mean(0.5, 0.1), Mean(0.6, 0.1)], "k", "o")
+    assert not axes.containers
+    _curve(axes, [5.0], [Mean(0.6, 0.1)], "k", "o")
+    (bar,) = axes.containers
+    assert bar.has_yerr
 
 
 def test_labels_beside_curves_do_not_lie_on_each_other() -> None:

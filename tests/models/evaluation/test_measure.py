@@ -221,6 +221,23 @@ def test_names_paths_and_shares(tmp_path: Path) -> None:
         measure(_two(), twice, PLAN)
 
 
+def test_a_label_says_the_share_of_aligned_windows_where_it_is_not_all(data: Labelled) -> None:
+    whole, tenth = (replace(Counting().about, aligned=share) for share in (1.0, 0.1))
+    pair = [Contestant(Shared(about), (Guess(),)) for about in (whole, tenth)]
+    assert [entry.label for entry in measure(data, pair, PLAN).entries] == ["counting", "counting, 10 % aligned"]
+    alike = [*pair, Contestant(Counting(), (Guess(),))]  # of no share: its label would be that of the whole one
+    with pytest.raises(EvaluationError, match="two candidates are called 'counting'"):
+        measure(data, alike, PLAN)
+
+
+@dataclass(frozen=True)
+class Shared:
+    about: About
+
+    def features(self, windows: Array) -> Array:
+        return Guessing().features(windows)
+
+
 def _two() -> Labelled:
     return Labelled(
         "two", np.zeros((4, 6, 250), np.float32), np.arange(4), np.array([0, 1, 0, 1]), np.array(list("aabb")),
