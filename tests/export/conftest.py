@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from primus_export import formats
 from primus_export.formats.base import Options, Precision
-from primus_export.formats.tflite import FORMAT
 from primus_export.windows import made_windows
+from primus_models import reference
 from primus_models.architectures import primus
 from primus_models.graph import (
     GRU,
@@ -109,7 +110,7 @@ def make_encoder() -> MakeEncoder:
     """
 
     @functools.cache
-    def make(gain: float = 1.0, row_spread: float = 0.0, seed: int = 3) -> Graph:
+    def of(gain: float, row_spread: float, seed: int) -> Graph:
         rng = np.random.default_rng(seed)
         tensors: dict[str, Array] = {}
         for name, shape in primus.SHAPES.items():
@@ -123,6 +124,9 @@ def make_encoder() -> MakeEncoder:
                 tensor *= np.exp(rng.uniform(-row_spread, row_spread, (shape[0], 1)))
             tensors[name] = tensor.astype(np.float32)
         return primus.build(tensors)
+
+    def make(gain: float = 1.0, row_spread: float = 0.0, seed: int = 3) -> Graph:
+        return of(gain, row_spread, seed)  # the same object however it is asked for
 
     return make
 
@@ -140,16 +144,53 @@ def calibration_windows() -> Array:
 
 
 @pytest.fixture(scope="session")
-def write_tflite(tmp_path_factory: pytest.TempPathFactory, calibration_windows: Array) -> Callable[..., Path]:
-    """Writes a graph in a precision, each once: the file's path."""
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Graph, Options], Path]:
+    """Writes a graph in a format, each graph with the same options once: the file's path, for reading only.
 
-    written: dict[tuple[int, Precision], tuple[Graph, Path]] = {}  # the graph is kept, so that no other takes its id
+    Graphs and calibration windows are told apart by identity.
+    """
 
-    def write(graph: Graph, precision: Precision) -> Path:
-        if (id(graph), precision) not in written:
-            path = tmp_path_factory.mktemp(precision) / FORMAT.file
-            FORMAT.write(graph, path, Options(precision, calibration_windows))
-            written[id(graph), precision] = graph, path
-        return written[id(graph), precision][1]
+    files: dict[object, tuple[Graph, Options, Path]] = {}  # what is kept is not freed, so that no other takes its id
+
+    def write(name: str, graph: Graph, options: Options) -> Path:
+        extra = tuple(sorted(options.extra.items()))
+        key = (name, id(graph), options.precision, id(options.calibration), options.io, extra)
+        if key not in files:
+            format_ = formats.get(name)
+            path = tmp_path_factory.mktemp(f"{name}-{options.precision}") / format_.file
+            format_.write(graph, path, options)
+            files[key] = graph, options, path
+        return files[key][2]
 
     return write
+
+
+@pytest.fixture(scope="session")
+def write_tflite(
+    written: Callable[[str, Graph, Options], Path], calibration_windows: Array
+) -> Callable[[Graph, Precision], Path]:
+    """Writes a graph in a precision as TFLite, each once: the file's path."""
+    return lambda graph, precision: written("tflite", graph, Options(precision, calibration_windows))
+
+
+@pytest.fixture(scope="session")
+def write_onnx(
+    written: Callable[[str, Graph, Options], Path], calibration_windows: Array
+) -> Callable[[Graph, Precision], Path]:
+    """Writes a graph in a precision as ONNX, each once: the file's path."""
+    return lambda graph, precision: written("onnx", graph, Options(precision, calibration_windows))
+
+
+@pytest.fixture(scope="session")
+def referenced() -> Callable[[Graph, Array], dict[str, Array]]:
+    """What the reference makes of windows, computed once for each graph and set of windows (by identity)."""
+
+    known: dict[tuple[int, int], tuple[Graph, Array, dict[str, Array]]] = {}
+
+    def run(graph: Graph, windows: Array) -> dict[str, Array]:
+        key = id(graph), id(windows)
+        if key not in known:
+            known[key] = graph, windows, reference.run(graph, windows)
+        return known[key][2]
+
+    return run

@@ -16,20 +16,15 @@ from primus_export.errors import ExportError
 from primus_export.formats.base import PRECISIONS, Options, Precision
 from primus_export.formats.onnx import FORMAT
 from primus_export.parity import bound_for, compare, cosines
-from primus_export.windows import made_windows
 from primus_models import checkpoint, reference
 from primus_models.graph import CHANNELS, EMBEDDING, EMBEDDING_SIZE, PROBABILITIES, WINDOW, Array, Graph
 
 MakeEncoder = Callable[..., Graph]
 
+Write = Callable[[Graph, Precision], Path]
+Referenced = Callable[[Graph, Array], dict[str, Array]]
+
 KILOBYTE = 1000
-CALIBRATION = made_windows(64)
-
-
-def export(graph: Graph, folder: Path, precision: Precision) -> Path:
-    path = folder / FORMAT.file
-    FORMAT.write(graph, path, Options(precision, CALIBRATION))
-    return path
 
 
 def initializers(path: Path) -> list[onnx.TensorProto]:
@@ -43,40 +38,50 @@ def initializers(path: Path) -> list[onnx.TensorProto]:
     return found
 
 
+@pytest.fixture(scope="module")
+def trained() -> Graph:
+    return checkpoint.load(checkpoint.released()).graph()
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_each_precision_holds_its_bound_on_trained_weights(
-    precision: Precision, tmp_path: Path, proving_windows: Array
+    precision: Precision, trained: Graph, write_onnx: Write, proving_windows: Array, referenced: Referenced
 ) -> None:
-    graph = checkpoint.load(checkpoint.released()).graph()
-    actual = FORMAT.run(export(graph, tmp_path, precision), proving_windows)
-    expected = reference.run(graph, proving_windows)
+    actual = FORMAT.run(write_onnx(trained, precision), proving_windows)
+    expected = referenced(trained, proving_windows)
     compare(expected, actual, bound_for(precision, "float32"), "made").check(precision)
 
 
-def test_fp32_holds_its_bound_at_rest_with_gravity_on_all_axes_alike(tmp_path: Path, make_encoder: MakeEncoder) -> None:
+def test_fp32_holds_its_bound_at_rest_with_gravity_on_all_axes_alike(
+    write_onnx: Write, make_encoder: MakeEncoder
+) -> None:
     rng, graph = np.random.default_rng(4), make_encoder()
     windows = rng.normal(0, 0.02, (16, CHANNELS, WINDOW)).astype(np.float32)
     windows[:, :3] -= np.float32(9.80665 / np.sqrt(3))
-    actual = FORMAT.run(export(graph, tmp_path, "fp32"), windows)
+    actual = FORMAT.run(write_onnx(graph, "fp32"), windows)
     compare(reference.run(graph, windows), actual, bound_for("fp32", "float32"), "made").check("fp32")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_rows_that_differ_widely_in_size_cost_nothing(
-    precision: Precision, tmp_path: Path, proving_windows: Array, make_encoder: MakeEncoder
+    precision: Precision,
+    write_onnx: Write,
+    proving_windows: Array,
+    make_encoder: MakeEncoder,
+    referenced: Referenced,
 ) -> None:
     graph = make_encoder(row_spread=0.4)
-    actual = FORMAT.run(export(graph, tmp_path, precision), proving_windows)
-    expected = reference.run(graph, proving_windows)
+    actual = FORMAT.run(write_onnx(graph, precision), proving_windows)
+    expected = referenced(graph, proving_windows)
     compare(expected, actual, bound_for(precision, "float32"), "made").check(precision)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_batch_gives_what_its_windows_give_alone(
-    precision: Precision, tmp_path: Path, proving_windows: Array, make_encoder: MakeEncoder
+    precision: Precision, write_onnx: Write, proving_windows: Array, make_encoder: MakeEncoder
 ) -> None:
     graph = make_encoder().with_head(*head())
-    path, windows = export(graph, tmp_path, precision), proving_windows[:33]
+    path, windows = write_onnx(graph, precision), proving_windows[:33]
     alone = FORMAT.run(path, windows)
     names = [EMBEDDING, PROBABILITIES]
     for name, batch in zip(names, all_at_once(path, names, windows), strict=True):
@@ -101,24 +106,28 @@ def head(classes: int = 5) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_head_adds_probabilities(
-    precision: Precision, tmp_path: Path, proving_windows: Array, make_encoder: MakeEncoder
+    precision: Precision, write_onnx: Write, proving_windows: Array, make_encoder: MakeEncoder
 ) -> None:
     graph = make_encoder().with_head(*head(), temperature=0.5)
-    outputs = FORMAT.run(export(graph, tmp_path, precision), proving_windows[:8])
+    outputs = FORMAT.run(write_onnx(graph, precision), proving_windows[:8])
     assert list(outputs) == [EMBEDDING, PROBABILITIES]
     expected = reference.run(graph, proving_windows[:8])[PROBABILITIES]
     np.testing.assert_allclose(outputs[PROBABILITIES], expected, atol=1e-5 if precision == "fp32" else 0.03)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_same_graph_gives_the_same_bytes(precision: Precision, tmp_path: Path, make_encoder: MakeEncoder) -> None:
-    first = export(make_encoder(), tmp_path, precision).read_bytes()
-    assert export(make_encoder(), tmp_path, precision).read_bytes() == first
+def test_the_same_graph_gives_the_same_bytes(
+    precision: Precision, write_onnx: Write, make_encoder: MakeEncoder, calibration_windows: Array, tmp_path: Path
+) -> None:
+    FORMAT.write(make_encoder(), tmp_path / FORMAT.file, Options(precision, calibration_windows))
+    assert (tmp_path / FORMAT.file).read_bytes() == write_onnx(make_encoder(), precision).read_bytes()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_file_says_what_it_takes_and_gives(precision: Precision, tmp_path: Path, make_encoder: MakeEncoder) -> None:
-    model = onnx.load(export(make_encoder(), tmp_path, precision))
+def test_the_file_says_what_it_takes_and_gives(
+    precision: Precision, write_onnx: Write, make_encoder: MakeEncoder
+) -> None:
+    model = onnx.load(write_onnx(make_encoder(), precision))
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     assert {o.domain: o.version for o in model.opset_import}[""] == 13
@@ -131,70 +140,72 @@ def test_the_file_says_what_it_takes_and_gives(precision: Precision, tmp_path: P
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_float_files_need_only_standard_operators(
-    precision: Precision, tmp_path: Path, make_encoder: MakeEncoder
+    precision: Precision, write_onnx: Write, make_encoder: MakeEncoder
 ) -> None:
-    model = onnx.load(export(make_encoder(), tmp_path, precision))
+    model = onnx.load(write_onnx(make_encoder(), precision))
     assert {node.domain for node in model.graph.node} == {""}
     assert [opset.domain for opset in model.opset_import] == [""]
 
 
 @pytest.mark.parametrize(("precision", "kilobytes"), [("fp32", 4480), ("fp16", 2250), ("int8", 1200), ("int4", 930)])
 def test_files_are_no_larger_than_promised(
-    precision: Precision, kilobytes: int, tmp_path: Path, make_encoder: MakeEncoder
+    precision: Precision, kilobytes: int, write_onnx: Write, make_encoder: MakeEncoder
 ) -> None:
-    assert export(make_encoder(), tmp_path, precision).stat().st_size <= kilobytes * KILOBYTE
+    assert write_onnx(make_encoder(), precision).stat().st_size <= kilobytes * KILOBYTE
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_the_recurrent_weights_are_in_the_file_once(
-    precision: Precision, tmp_path: Path, make_encoder: MakeEncoder
+    precision: Precision, write_onnx: Write, make_encoder: MakeEncoder
 ) -> None:
     recurrent = 3 * 512 * 512 // (2 if precision == "int4" else 1)  # two codes a byte
-    sizes = [int(np.prod(tensor.dims)) for tensor in initializers(export(make_encoder(), tmp_path, precision))]
+    sizes = [int(np.prod(tensor.dims)) for tensor in initializers(write_onnx(make_encoder(), precision))]
     assert sizes.count(recurrent) == 1
     assert max(sizes) == recurrent
 
 
 def test_the_recurrent_sums_fit_16_bits_where_processors_add_two_products_in_so_many(
-    tmp_path: Path, make_encoder: MakeEncoder
+    write_onnx: Write, make_encoder: MakeEncoder
 ) -> None:
-    tensors = initializers(export(make_encoder(), tmp_path, "int8"))
+    tensors = initializers(write_onnx(make_encoder(), "int8"))
     (codes,) = (onnx.numpy_helper.to_array(tensor) for tensor in tensors if np.prod(tensor.dims) == 3 * 512 * 512)
     assert codes.dtype == np.int8
     assert 2 * 255 * int(np.abs(codes.astype(int)).max()) < 2**15
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4"])
-def test_no_large_matrix_stays_in_float(precision: Precision, tmp_path: Path, make_encoder: MakeEncoder) -> None:
-    path = export(make_encoder(), tmp_path, precision)
+def test_no_large_matrix_stays_in_float(precision: Precision, write_onnx: Write, make_encoder: MakeEncoder) -> None:
+    path = write_onnx(make_encoder(), precision)
     large = [t for t in initializers(path) if np.prod(t.dims) >= 16_384 and not t.name.endswith(".scales")]
     assert len(large) == 4  # recurrent, the input's two parts, the multimodal head
     assert {t.data_type for t in large} <= {onnx.TensorProto.UINT8, onnx.TensorProto.INT8}
 
 
 def test_int4_is_further_off_than_int8_and_its_refusal_is_left_to_the_parity_check(
-    tmp_path: Path, proving_windows: Array, make_encoder: MakeEncoder
+    write_onnx: Write, proving_windows: Array, make_encoder: MakeEncoder
 ) -> None:
     graph, windows = make_encoder(gain=4.0), proving_windows[:32]
     expected = reference.run(graph, windows)[EMBEDDING]
     worst = {
-        precision: float(cosines(expected, FORMAT.run(export(graph, tmp_path, precision), windows)[EMBEDDING]).min())
+        precision: float(cosines(expected, FORMAT.run(write_onnx(graph, precision), windows)[EMBEDDING]).min())
         for precision in PRECISIONS
     }
     assert worst["int4"] < 0.999 < worst["int8"] < worst["fp16"] < worst["fp32"]
 
 
-def test_int8_input_and_output_are_refused(tmp_path: Path, make_encoder: MakeEncoder) -> None:
+def test_int8_input_and_output_are_refused(
+    tmp_path: Path, make_encoder: MakeEncoder, calibration_windows: Array
+) -> None:
     path = tmp_path / FORMAT.file
-    options = Options("int8", CALIBRATION, io="int8")
+    options = Options("int8", calibration_windows, io="int8")
     with pytest.raises(ExportError, match="TFLite only"):
         FORMAT.write(make_encoder(), path, options)
     assert not path.exists()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_manifest_names_the_oldest_runtime(precision: Precision) -> None:
-    entry = FORMAT.manifest_entry(Options(precision, CALIBRATION), Path(FORMAT.file))
+def test_the_manifest_names_the_oldest_runtime(precision: Precision, calibration_windows: Array) -> None:
+    entry = FORMAT.manifest_entry(Options(precision, calibration_windows), Path(FORMAT.file))
     oldest = "1.22.0" if precision in ("int8", "int4") else "1.15.0"
     assert entry["oldest_runtime"] == {"onnxruntime": oldest}
     assert set(FORMAT.tools()) == {"onnx", "onnxruntime"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from primus_sdk.recordings.windows import windows_of
 
 CLASSYGLASS = Path(__file__).parents[3] / "shared" / "data" / "classyglass-1AB.tar.xz"
 WINDOWS = 256
+PROOF = made_windows(WINDOWS)
+Written = Callable[[str, Graph, Options], Path]
 CASES: list[tuple[str, Precision, Io]] = [
     (name, precision, "float32")
     for name in ("onnx", "tflite", "coreml")
@@ -39,7 +41,7 @@ def evenly(recordings: Iterable[Recording]) -> Array:
 @pytest.fixture(scope="module", params=["made", "watch", "classyglass"])
 def recorded(request: pytest.FixtureRequest) -> Array:
     if request.param == "made":
-        return made_windows(WINDOWS)
+        return PROOF
     if request.param == "classyglass":
         if not CLASSYGLASS.is_file():
             pytest.skip(f"no ClassyGlass archive at {CLASSYGLASS}")
@@ -62,34 +64,36 @@ def expected(graph: Graph, recorded: Array) -> dict[str, Array]:
 
 @pytest.mark.parametrize(("name", "precision", "io"), CASES)
 def test_the_released_encoder_keeps_its_bound(
-    name: str, precision: Precision, io: Io, graph: Graph, recorded: Array, expected: dict[str, Array], tmp_path: Path
+    name: str, precision: Precision, io: Io, graph: Graph, recorded: Array, expected: dict[str, Array], written: Written
 ) -> None:
-    maker = formats.get(name)
-    path = tmp_path / maker.file
-    maker.write(graph, path, Options(precision, made_windows(WINDOWS), io))  # quantized on other windows than these
-    report = compare(expected, maker.run(path, recorded), bound_for(precision, io), "calibration")
+    # Quantized on other windows than these: one file for all that were recorded.
+    path = written(name, graph, Options(precision, PROOF, io))
+    report = compare(expected, formats.get(name).run(path, recorded), bound_for(precision, io), "calibration")
     assert report.windows == WINDOWS
     report.check(f"{name} {precision}, io {io}")
 
 
 @pytest.fixture(scope="module")
-def uneven(recorded: Array) -> tuple[Graph, dict[str, Array]]:
-    """The released encoder with the rows of its matrices scaled apart, and what it makes of the windows."""
+def uneven() -> Graph:
+    """The released encoder with the rows of its matrices scaled apart."""
     checkpoint, rng = load(released()), np.random.default_rng(0)
     tensors = dict(checkpoint.tensors)
     for matrix in ("backbone.5.weight_ih_l0", "backbone.5.weight_hh_l0", "mmcl_head.weight"):
         spread = np.exp(rng.uniform(-0.4, 0.4, (len(tensors[matrix]), 1)))
         tensors[matrix] = (tensors[matrix] * spread).astype(np.float32)
-    graph = Checkpoint(checkpoint.architecture, tensors).graph()
-    return graph, reference.run(graph, recorded)
+    return Checkpoint(checkpoint.architecture, tensors).graph()
+
+
+@pytest.fixture(scope="module")
+def uneven_expected(uneven: Graph, recorded: Array) -> dict[str, Array]:
+    return reference.run(uneven, recorded)
 
 
 @pytest.mark.parametrize("name", ["onnx", "tflite", "coreml"])
 def test_int8_keeps_its_bound_when_rows_differ_widely_in_size(
-    name: str, recorded: Array, uneven: tuple[Graph, dict[str, Array]], tmp_path: Path
+    name: str, recorded: Array, uneven: Graph, uneven_expected: dict[str, Array], written: Written
 ) -> None:
-    graph, expected = uneven
-    maker = formats.get(name)
-    path = tmp_path / maker.file
-    maker.write(graph, path, Options("int8", made_windows(WINDOWS)))
-    compare(expected, maker.run(path, recorded), bound_for("int8", "float32"), "calibration").check(name)
+    path = written(name, uneven, Options("int8", PROOF))
+    compare(uneven_expected, formats.get(name).run(path, recorded), bound_for("int8", "float32"), "calibration").check(
+        name
+    )

@@ -19,10 +19,11 @@ from primus_models.graph import EMBEDDING, INPUT, PROBABILITIES, Array, Graph, G
 from primus_sdk.runtimes.quantization import stretched
 
 MakeEncoder = Callable[..., Graph]
+Written = Callable[[str, Graph, Options], Path]
 BOUND = 0.99
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def options(calibration_windows: Array) -> Options:
     return Options("int8", calibration_windows, io="int8")
 
@@ -34,17 +35,17 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("row_spread", [0.0, 0.4])
 def test_it_holds_its_bound_at_rest_and_in_shocks(
-    row_spread: float, make_encoder: MakeEncoder, options: Options, path: Path, proving_windows: Array
+    row_spread: float, make_encoder: MakeEncoder, options: Options, written: Written, proving_windows: Array
 ) -> None:
     graph, windows = make_encoder(row_spread=row_spread), proving_windows[:60]
-    FORMAT.write(graph, path, options)
+    path = written("tflite", graph, options)
     got, want = FORMAT.run(path, windows)[EMBEDDING], reference.run(graph, windows)[EMBEDDING]
     assert cosines(got, want).min() >= BOUND
     assert np.median(cosines(got, want)) >= 0.999
 
 
-def test_no_tensor_holds_floats(make_encoder: MakeEncoder, options: Options, path: Path) -> None:
-    FORMAT.write(make_encoder(), path, options)
+def test_no_tensor_holds_floats(make_encoder: MakeEncoder, options: Options, written: Written) -> None:
+    path = written("tflite", make_encoder(), options)
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(path.read_bytes(), 0))
     kinds = {tensor.type for graph in model.subgraphs for tensor in graph.tensors}
     types = schema.TensorType
@@ -75,9 +76,9 @@ def test_the_manifest_says_what_the_integers_mean(
 
 
 def test_a_window_may_come_in_any_unit(
-    make_encoder: MakeEncoder, options: Options, path: Path, proving_windows: Array
+    make_encoder: MakeEncoder, options: Options, written: Written, proving_windows: Array
 ) -> None:
-    FORMAT.write(make_encoder(), path, options)
+    path = written("tflite", make_encoder(), options)
     in_g_and_degrees = proving_windows[:3] / np.repeat([9.80665, np.pi / 180], 3)[:, np.newaxis]
     np.testing.assert_array_equal(
         FORMAT.run(path, in_g_and_degrees.astype(np.float32))[EMBEDDING],
@@ -86,11 +87,11 @@ def test_a_window_may_come_in_any_unit(
 
 
 def test_a_sensor_that_stands_still_gives_numbers(
-    make_encoder: MakeEncoder, options: Options, path: Path, proving_windows: Array
+    make_encoder: MakeEncoder, options: Options, written: Written, proving_windows: Array
 ) -> None:
     window = proving_windows[:1].copy()
     window[:, 3:] = 0
-    FORMAT.write(make_encoder(), path, options)
+    path = written("tflite", make_encoder(), options)
     graph = make_encoder()
     got, want = FORMAT.run(path, window)[EMBEDDING], reference.run(graph, window)[EMBEDDING]
     assert cosines(got, want).min() >= BOUND
