@@ -80,6 +80,7 @@ soak: $(VENV)/.test ## A day of a faulty 200 Hz stream against the offline path,
 fuzz: $(VENV)/.test ## A million broken inputs: typed errors only; flipped bytes of heads and bundles: refused
 	$(BIN)/python tests/fuzz.py
 	$(BIN)/python tests/flips.py
+	PRIMUS_THOROUGH=1 $(BIN)/python -m pytest tests/sdk/test_windows.py
 
 golden: $(VENV)/.test ## Check the golden vectors (tests/golden.py --write makes them anew: only when the contract changes)
 	$(BIN)/python tests/golden.py --check

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from primus_sdk.windowing.windows import Window, WindowStream
 
 MS = 1_000_000
 START = 1_600_000_000_000_000_000
+
+
+def examples(usual: int, thorough: int) -> int:
+    """How many examples Hypothesis tries: the larger number in `make fuzz`."""
+    return thorough if os.environ.get("PRIMUS_THOROUGH") else usual
 
 
 def samples(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from streams import MS, START, assert_same, faulty, run, samples
+from streams import MS, START, assert_same, examples, faulty, run, samples
 
 from primus_sdk.errors import StreamError
 from primus_sdk.recordings import Recording, Samples
@@ -190,7 +190,7 @@ def come_with(stream: WindowStream, times: np.ndarray, rows: np.ndarray, count: 
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(20, 200), deadline=None)
 @given(
     pace=st.sampled_from([5, 10, 20, 25, 33, 40]),
     share=st.floats(0, 0.6),
@@ -199,12 +199,13 @@ def come_with(stream: WindowStream, times: np.ndarray, rows: np.ndarray, count: 
 )
 def test_a_window_comes_with_the_push_that_brings_its_last_sample(pace, share, count, seed) -> None:
     random = np.random.default_rng(seed)
-    steps = np.where(random.random(700) < share, random.choice([1, 2, 5, 9]), pace)
-    times = START + np.cumsum(steps) * MS
-    rows = random.normal(0, 1, (700, 6)) + np.array([0, 9.8, 0, 0, 0, 0])
+    steps = np.cumsum(np.where(random.random(9000) < share, random.choice([1, 2, 5, 9]), pace))
+    times = START + steps[steps < 7_500] * MS  # at any pace long enough for windows
+    rows = random.normal(0, 1, (len(times), 6)) + np.array([0, 9.8, 0, 0, 0, 0])
     alone = come_with(WindowStream(0.1), times, rows, 1)
     together = come_with(WindowStream(0.1), times, rows, count)
-    assert together == {start: min(last // count * count + count, 700) - 1 for start, last in alone.items()}
+    assert len(alone) > 20
+    assert together == {start: min(last // count * count + count, len(times)) - 1 for start, last in alone.items()}
 
 
 @given(st.lists(st.lists(st.integers(0, 2600), min_size=1, max_size=5), min_size=1, max_size=5))
