@@ -90,6 +90,12 @@ def test_two_processes_give_the_weights_of_one(prepared_path: Path, unbroken: Pa
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.fixture(scope="module")
+def few_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half as many people: two or three steps show that a command trains."""
+    return write_prepared(tmp_path_factory.mktemp("prepared") / "few", users=3)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -106,8 +112,8 @@ def test_two_processes_give_the_weights_of_one(prepared_path: Path, unbroken: Pa
     ],
     ids=" ".join,
 )
-def test_every_ablation_and_baseline_is_one_command(prepared_path: Path, tmp_path: Path, options: list[str]) -> None:
-    output = invoke(prepared_path, "-o", tmp_path / "run", *SMALL, *options, "--json")
+def test_every_ablation_and_baseline_is_one_command(few_path: Path, tmp_path: Path, options: list[str]) -> None:
+    output = invoke(few_path, "-o", tmp_path / "run", *SMALL, *options, "--json")
     checkpoint = load(tmp_path / "run" / "checkpoint.safetensors")
     assert json.loads(output[output.index("{") :])["encoder_sha256"] == checkpoint.sha256
     names_text = checkpoint.text is not None
