@@ -28,6 +28,7 @@ from primus_sdk.heads.store import HeadStore
 _KEEP = 3
 _MOST_FILES = _KEEP + 4  # and the new head, the index, the lock, what one kill left
 _LONGEST_S = 0.03
+_SLOWEST_S = 1.0
 
 
 def head(number: int) -> Head:
@@ -41,7 +42,7 @@ def kill_saves(folder: Path, kills: int, seed: int = 0) -> Counter[str]:
     """Kill that many saves; returns how often the old head, the new one, or none was found (before the first save)."""
     store, rng, found = HeadStore(folder, keep=_KEEP), random.Random(seed), Counter[str]()
     progress = mmap.mmap(-1, 24)  # the save that began, the one that ended, and whether the process runs
-    done = 0
+    done, longest_s = 0, _LONGEST_S
     for _ in range(kills):
         progress[:] = struct.pack("qqq", done, done, 0)
         process = os.fork()
@@ -50,10 +51,13 @@ def kill_saves(folder: Path, kills: int, seed: int = 0) -> Counter[str]:
         while not progress[16]:  # a busy machine may not run it for long
             time.sleep(0.0002)
         # Waiting for its first save to begin, too, would let no kill hit what comes before it.
-        time.sleep(rng.uniform(0, _LONGEST_S))
+        wait_s = rng.uniform(0, longest_s)
+        time.sleep(wait_s)
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         began, ended, _ = struct.unpack("qqq", progress[:])
+        if ended == done and wait_s > longest_s / 2:  # no save fits in: a busy machine would never get to one
+            longest_s = min(2 * longest_s, _SLOWEST_S)
         done = _check(store, began, ended, found)
         names = [path.name for path in folder.iterdir()] if folder.exists() else []
         if len(names) > _MOST_FILES:
