@@ -35,35 +35,41 @@ class _Recurrence(torch.autograd.Function):
         steps, hidden = x.shape[1], w_hh.shape[1]
         given = torch.addmm(b_ih, x.transpose(0, 1).reshape(-1, x.shape[2]), w_ih.T).view(steps, len(x), 3 * hidden)
         states = x.new_zeros(steps + 1, len(x), hidden)
-        gates = x.new_empty(steps, 4, len(x), hidden)  # reset, update, new, and the recurrent part of new
+        gates = x.new_empty(steps, len(x), 3 * hidden)  # reset, update, and the recurrent part of new
+        new = x.new_empty(steps, len(x), hidden)
+        gates[0] = b_hh  # the first state is 0
         for step in range(steps):
-            before, (reset, update, new, part) = states[step], gates[step]
-            from_state = torch.addmm(b_hh, before, w_hh.T)
-            torch.sigmoid(given[step, :, :hidden] + from_state[:, :hidden], out=reset)
-            torch.sigmoid(given[step, :, hidden : 2 * hidden] + from_state[:, hidden : 2 * hidden], out=update)
-            part.copy_(from_state[:, 2 * hidden :])
-            torch.tanh(torch.addcmul(given[step, :, 2 * hidden :], reset, part), out=new)
-            torch.lerp(new, before, update, out=states[step + 1])
-        ctx.save_for_backward(x, w_ih, w_hh, states, gates)
+            if step:
+                torch.addmm(b_hh, states[step], w_hh.T, out=gates[step])
+            gate = gates[step, :, : 2 * hidden]
+            gate.add_(given[step, :, : 2 * hidden]).sigmoid_()
+            reset, update, part = torch.split(gates[step], hidden, dim=1)
+            torch.addcmul(given[step, :, 2 * hidden :], reset, part, out=new[step]).tanh_()
+            torch.lerp(new[step], states[step], update, out=states[step + 1])
+        ctx.save_for_backward(x, w_ih, w_hh, states, gates, new)
         return states[-1].clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        x, w_ih, w_hh, states, gates = ctx.saved_tensors
-        steps, batch, hidden = gates.shape[0], gates.shape[2], gates.shape[3]
-        to_given = x.new_empty(steps, batch, 3 * hidden)
-        to_state = x.new_empty(steps, batch, 3 * hidden)
+        x, w_ih, w_hh, states, gates, news = ctx.saved_tensors
+        steps, batch, hidden = news.shape
+        to_state = torch.empty_like(gates)  # of what the product with the state gives
+        to_new = torch.empty_like(news)  # of new before its tanh; of the other two gates the two are the same
         (d_state,) = gradients
         for step in reversed(range(steps)):
-            before, (reset, update, new, part) = states[step], gates[step]
-            d_new = d_state * (1 - update) * (1 - new * new)
-            d_reset = d_new * part * reset * (1 - reset)
-            d_update = d_state * (before - new) * update * (1 - update)
-            torch.cat([d_reset, d_update, d_new], dim=1, out=to_given[step])
-            torch.cat([d_reset, d_update, d_new * reset], dim=1, out=to_state[step])
-            d_state = torch.addmm(d_state * update, to_state[step], w_hh)
-        flat_given, flat_state = to_given.view(-1, 3 * hidden), to_state.view(-1, 3 * hidden)
+            new, before = news[step], states[step]
+            reset, update, part = torch.split(gates[step], hidden, dim=1)
+            d_reset, d_update, d_part = torch.split(to_state[step], hidden, dim=1)
+            kept = d_state * update
+            torch.ops.aten.sigmoid_backward.grad_input((before - new).mul_(d_state), update, grad_input=d_update)
+            d_new = torch.ops.aten.tanh_backward.grad_input(d_state - kept, new, grad_input=to_new[step])
+            torch.mul(d_new, reset, out=d_part)
+            torch.ops.aten.sigmoid_backward.grad_input(d_new * part, reset, grad_input=d_reset)
+            if step:  # nothing asks for the gradient of the first state
+                d_state = torch.addmm(kept, to_state[step], w_hh)
+        flat_state, flat_new = to_state.view(-1, 3 * hidden), to_new.view(-1, hidden)
         inputs = x.transpose(0, 1).reshape(-1, x.shape[2])
+        flat_given = torch.cat([flat_state[:, : 2 * hidden], flat_new], dim=1)
         return (
             (flat_given @ w_ih).view(steps, batch, -1).transpose(0, 1),
             flat_given.T @ inputs,
