@@ -11,6 +11,8 @@ export OMP_NUM_THREADS ?= 1
 # How many processes share the tests: as many as there are cores, up to four, of a gigabyte or two each; 0 for none beside
 # pytest's own, as a debugger wants it.
 TEST_PROCESSES ?= logical
+# What measures a time runs with nothing of ours beside it.
+TIMED := tests/sdk/test_wall.py
 # The SDK and every command turn ONNX Runtime's telemetry off themselves; this covers what imports it around them.
 export ORT_DISABLE_TELEMETRY := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -72,7 +74,8 @@ types: $(VENV)/.test
 
 # A file's tests stay together, since they share what they made; files go out in order, and the slow ones come first.
 check: $(VENV)/.test .venv-tflite214/.done
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --ignore $(TIMED)
+	$(BIN)/python -m pytest $(TIMED)
 
 runtimes: $(VENV)/.test .venv-tflite214/.done .venv-tf216/.done ## Run the int8 TFLite file on TensorFlow 2.16 too (600 MB more)
 	PRIMUS_TF216_PYTHON=$(CURDIR)/.venv-tf216/bin/python $(BIN)/python -m pytest tests/export -k "tflite and runtime"
