@@ -69,11 +69,12 @@ class _Recurrence(torch.autograd.Function):
                 d_state = torch.addmm(kept, to_state[step], w_hh)
         flat_state, flat_new = to_state.view(-1, 3 * hidden), to_new.view(-1, hidden)
         inputs = x.transpose(0, 1).reshape(-1, x.shape[2])
-        flat_given = torch.cat([flat_state[:, : 2 * hidden], flat_new], dim=1)
+        gates_only, two = flat_state[:, : 2 * hidden], 2 * hidden
+        to_inputs = torch.addmm(flat_new @ w_ih[two:], gates_only, w_ih[:two])
         return (
-            (flat_given @ w_ih).view(steps, batch, -1).transpose(0, 1),
-            flat_given.T @ inputs,
+            to_inputs.view(steps, batch, -1).transpose(0, 1),
+            torch.cat([gates_only.T @ inputs, flat_new.T @ inputs]),
             flat_state.T @ states[:-1].reshape(-1, hidden),
-            flat_given.sum(dim=0),
+            torch.cat([gates_only.sum(dim=0), flat_new.sum(dim=0)]),
             flat_state.sum(dim=0),
         )
