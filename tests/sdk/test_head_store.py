@@ -1,69 +1,20 @@
-"""A store of heads: always one whole current head, whatever is killed, damaged or done by two at once."""
+"""A store of heads: always one whole current head, whatever is damaged, saved and rolled back to."""
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
 import json
-import multiprocessing
-import os
-import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stores import current, damage, file_of, filled, head, number_of
 
 from primus_sdk.errors import HeadError, OutputError
 from primus_sdk.heads import store as head_store
-from primus_sdk.heads.head import Head
 from primus_sdk.heads.index import Entry, Index
 from primus_sdk.heads.store import HeadStore
-
-KILLS = int(os.environ.get("PRIMUS_KILLS", "25"))
-
-
-def head(number: int) -> Head:
-    return Head(("a", "b"), np.full((2, 512), number), np.zeros(2), "ab" * 32, created="2026-01-31")
-
-
-def number_of(found: Head) -> int:
-    return int(found.weight[0, 0])
-
-
-def filled(folder: Path, heads: int, keep: int = 10) -> HeadStore:
-    store = HeadStore(folder, keep)
-    for number in range(1, heads + 1):
-        assert store.save(head(number)) == number
-    return store
-
-
-def current(store: HeadStore) -> list[int]:
-    return [version.version for version in store.history() if version.current]
-
-
-def damage(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def file_of(folder: Path, version: int) -> Path:
-    return folder / f"head-{version:08d}.safetensors"
-
-
-def killer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kill_saves", Path(__file__).parent / "kill_saves.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_head_saved_last_is_the_current_one(tmp_path: Path) -> None:
@@ -235,55 +186,6 @@ def test_what_killed_saves_left_is_swept_and_nothing_else(tmp_path: Path) -> Non
     }
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills need POSIX")
-def test_a_save_killed_at_any_moment_leaves_the_old_head_or_the_new(tmp_path: Path) -> None:
-    found = killer().kill_saves(tmp_path / "store", KILLS)
-    assert sum(found.values()) == KILLS
-    assert found["old"] + found["new"] > KILLS / 2, "kills hit saves"
-
-
-def save_many(folder: Path, first: int, count: int) -> None:
-    store = HeadStore(folder, keep=1000)
-    for number in range(first, first + count):
-        store.save(head(number))
-
-
-def test_two_processes_that_save_at_once_lose_no_head(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "fork")
-    processes = [context.Process(target=save_many, args=(tmp_path, first, 20)) for first in (100, 200, 300)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
-    versions = HeadStore(tmp_path).history()
-    assert [version.version for version in versions] == list(range(1, 61))
-    saved = [number_of(version.head) for version in versions if version.head]
-    assert sorted(saved) == [*range(100, 120), *range(200, 220), *range(300, 320)]
-    for first in (100, 200, 300):
-        assert [number for number in saved if first <= number < first + 20] == list(range(first, first + 20))
-
-
-def test_readers_see_whole_heads_while_another_saves_and_deletes(tmp_path: Path) -> None:
-    store = filled(tmp_path, 1, keep=2)
-    seen: list[int] = []
-    done = threading.Event()
-
-    def read() -> None:
-        while not done.is_set():
-            seen.append(number_of(store.load()))
-            seen.append(max(number_of(version.head) for version in store.history() if version.head))
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    for number in range(2, 60):
-        store.save(head(number))
-    done.set()
-    reader.join(10)
-    assert seen
-    assert seen == sorted(seen)
-
-
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.just("save"), st.just("back"), st.integers(1, 12)), max_size=25), st.integers(2, 5))
 def test_the_index_follows_its_rules_whatever_is_done(steps: list[str | int], keep: int) -> None:
@@ -374,40 +276,6 @@ def test_versions_of_nine_digits_come_after_those_of_eight(tmp_path: Path) -> No
 def test_an_index_without_a_number_to_give_is_damaged(next_version: int) -> None:
     with pytest.raises(HeadError, match="damaged"):
         Index.from_bytes(Index(next_version=next_version).to_bytes())
-
-
-@pytest.mark.parametrize("lockable", [True, False])
-def test_a_reader_that_others_outrun_reads_at_last_under_the_lock(
-    tmp_path: Path, lockable: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader, other = filled(tmp_path, 1, keep=2), HeadStore(tmp_path, keep=2)
-    index_of, locked, under_lock = reader._index, reader._locked, threading.Event()
-
-    def outrun() -> Index:
-        index = index_of()
-        if not under_lock.is_set():  # each time that the reader has seen the index, its heads go
-            other.save(head(2))
-            other.save(head(3))
-        return index
-
-    @contextlib.contextmanager
-    def lock() -> Iterator[None]:
-        if not lockable:
-            raise OutputError("cannot write in it")
-        with locked():
-            under_lock.set()
-            yield
-        under_lock.clear()
-
-    monkeypatch.setattr(reader, "_index", outrun)
-    monkeypatch.setattr(reader, "_locked", lock)
-    if lockable:
-        assert number_of(reader.load()) == 3
-        assert [number_of(version.head) for version in reader.history() if version.head] == [2, 3]
-    else:
-        for call in (reader.load, reader.history):
-            with pytest.raises(HeadError, match="faster than it can be read"):
-                call()
 
 
 @pytest.mark.parametrize("keep", ["x", 2.5, True, None, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -99,14 +100,14 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class ReadWhole(Recorded):
+class ReadWhole(Recorded, abc.ABC):
     """A data set that a reader of the SDK reads in one pass, at `path`: for the list of its takes, and for each."""
 
     path: Path | None
 
+    @abc.abstractmethod
     def recordings(self, report: Report) -> Iterable[Recording]:
         """All of them, by the SDK's reader."""
-        raise NotImplementedError
 
     def takes(self) -> Iterable[Take]:
         """Every recording; all are read for it, since the reader tells no other way what there is."""
