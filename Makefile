@@ -98,9 +98,12 @@ bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters,
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/export.py
+	$(BIN)/python benchmarks/encoders.py
 
-model: $(VENV)/.test ## Train the released checkpoint again (DATA=the ClassyGlass archive or folder)
-	$(BIN)/python -m primus_models.train --data $(DATA) -o models/primus_models/released/primus.safetensors
+model: $(VENV)/.test ## Train the released checkpoints again (DATA=the ClassyGlass archive or folder)
+	for one in primus tempo; do \
+		$(BIN)/python -m primus_models.train --architecture $$one --data $(DATA) \
+			-o models/primus_models/released/$$one.safetensors || exit 1; done
 
 bundle: $(VENV)/.demo ## Rebuild the bundle that the wheel carries
 	$(BIN)/primus-export --format onnx --format tflite --int8 -o sdk/python/primus_sdk/released

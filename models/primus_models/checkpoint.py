@@ -26,6 +26,8 @@ from primus_sdk.files import safetensors_bytes, write_atomically
 
 FORMAT = "primus-checkpoint"
 SCHEMA_VERSION = 1
+RELEASED = ("primus", "tempo")
+"""Checkpoints that come with the package, the default first."""
 INPUT_CONTRACT: dict[str, Any] = {
     "window_samples": 250,
     "rate_hz": 50,
@@ -69,7 +71,7 @@ class Checkpoint:
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint: a file, or where there is none of that name, the released one of that name.
 
     Raises:
         CheckpointNotFoundError: nothing is there.
@@ -78,6 +80,8 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         ArchitectureError: it names an architecture that this version does not know.
     """
     path = Path(path)
+    if str(path) in RELEASED and not path.exists():
+        path = released(str(path))
     if not path.is_file():
         raise CheckpointNotFoundError(f"there is no checkpoint file at {path}")
     try:
@@ -132,9 +136,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
     write_atomically(Path(path), safetensors_bytes(checkpoint.tensors, metadata))
 
 
-def released() -> Path:
-    """The checkpoint that comes with the package."""
-    return Path(str(resources.files("primus_models"))) / "released" / "primus.safetensors"
+def released(name: str = "primus") -> Path:
+    """A checkpoint that comes with the package, one of `RELEASED`: the paper's network, or ours."""
+    return Path(str(resources.files("primus_models"))) / "released" / f"{name}.safetensors"
 
 
 def _check_schema(path: Path, metadata: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from primus_models.errors import TrainingError
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from primus_models.augment import LARGEST_WARP, REACH, augment  # noqa: E402  (they need torch)
-from primus_models.train import Configuration, Stretches, Training, supervised_contrast, train  # noqa: E402
+from primus_models.train import RECIPES, Configuration, Stretches, Training, supervised_contrast, train  # noqa: E402
 
 QUICK = Configuration(epochs=2, batch=8)
 
@@ -47,6 +47,24 @@ def test_training_learns_and_its_checkpoint_loads(signals: list[Signal], tmp_pat
     assert checkpoint.provenance["training"]["epochs"] == 4
     assert checkpoint.provenance["note"] == "x"
     assert not any(name.startswith("ssl_head") for name in checkpoint.tensors)
+
+
+@pytest.mark.parametrize("architecture", RECIPES)
+def test_each_recipe_trains_its_architecture(signals: list[Signal], architecture: str) -> None:
+    run = train(replace(RECIPES[architecture], epochs=3, batch=8, warm_up_steps=2), signals)
+    assert run.losses[-1] < run.losses[0]
+    checkpoint = run.checkpoint({})
+    assert checkpoint.architecture == architecture
+    assert checkpoint.graph().shapes["embedding"] == (512,)
+
+
+def test_mixed_windows_have_both_labels_and_measuring_mixes_none(signals: list[Signal]) -> None:
+    torch.manual_seed(0)
+    mixing = Training(replace(QUICK, mixup=0.3, dropout=0.0, contrast_share=0.0), signals).model
+    windows, labels = torch.randn(8, 6, 250), torch.tensor([0, 1] * 4)
+    with torch.no_grad():
+        assert len({float(mixing.train()(windows, labels)) for _ in range(5)}) > 1
+        assert len({float(mixing.eval()(windows, labels)) for _ in range(5)}) == 1
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(signals: list[Signal], tmp_path: Path) -> None:

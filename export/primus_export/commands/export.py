@@ -23,6 +23,7 @@ PATH = click.Path(path_type=Path)
 EXAMPLES = """\b
 Examples:
   primus-export --format tflite --int8 -o bundle
+  primus-export tempo --format onnx,tflite --int8 -o tempo
   primus-export mine.safetensors --format onnx,tflite,coreml --int8 -o mine.zip
   primus-export --format tflite --int8 --io int8 --calibration windows.npy -o mcu
   primus-export --format onnx --fp32 --head walking.safetensors -o bundle
@@ -114,7 +115,9 @@ def main(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Export CHECKPOINT (a PRIMUS safetensors; the released encoder if left out) as a bundle for on-device runtimes.
+    """Export CHECKPOINT as a bundle for on-device runtimes.
+
+    CHECKPOINT is a PRIMUS safetensors, or the name of a released one: primus, taken if left out, or tempo, ours.
 
     Every file is run in its own runtime beside the reference before it is written; one that misses its bound is not.
     """

@@ -1,0 +1,313 @@
+"""Our own encoder: spectra and strided convolutions in true time, where the paper's GRU steps over channels.
+
+Eight signals are read: three accelerations in g, three rates in rad/s, by how much the acceleration is longer than its
+mean over the window (about, in g), and the size of the rate. Three readings of them become one vector for two linear
+layers:
+
+1. a log-power spectrum of 1.28 s frames, 24 bins to 18.75 Hz, mixed and looked at over the 12 frames by convolutions;
+2. the whole window's log-power spectrum, fine below 5 Hz, and its means and variances;
+3. the signals less their mean, compressed so that a breath and a step are both seen, through strided convolutions.
+
+Of 1 and 3, mean, standard deviation and maximum over time are kept. Norms are batch norms in training; here they are
+folded into what follows or precedes them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from primus_models.graph import (
+    CHANNELS,
+    EMBEDDING,
+    EMBEDDING_SIZE,
+    INPUT,
+    WINDOW,
+    Array,
+    Binary,
+    Concat,
+    Conv1d,
+    Graph,
+    Linear,
+    Reduce,
+    Shape,
+    Slice,
+    Step,
+    Transpose,
+    Unary,
+)
+
+SIGNALS = CHANNELS + 2
+FRAME, FRAME_HOP, BINS = 64, 16, 24
+FRAMES = (WINDOW - FRAME) // FRAME_HOP + 1
+FINE_BINS = 25
+FRAME_WIDTH, FINE_WIDTH, COARSE_WIDTH, WAVE_WIDTHS, HIDDEN = 96, 64, 48, (32, 48, 64), 384
+STATISTICS = 3 * FRAME_WIDTH + FINE_WIDTH + COARSE_WIDTH + 2 * SIGNALS + 3 * WAVE_WIDTHS[2]
+
+GRAVITY = 9.80665
+SCALE = np.array([1 / GRAVITY] * 3 + [1.0] * 3, np.float32)
+FLOOR = np.array([3e-6] * 3 + [3e-5] * 3 + [3e-6, 3e-5], np.float32)
+"""Power (g^2 and (rad/s)^2) that is as good as none: about a sensor's noise."""
+LOUDNESS = 50.0
+CLAMP = 4.0
+EPS = 1e-5
+
+
+def _numbers(*values: float) -> Array:
+    return np.array(values, np.float32)
+
+
+_NORM = ("weight", "bias", "mean", "var")
+
+
+def _normed(name: str, weight: Shape) -> dict[str, Shape]:
+    """A convolution's weight and its norm's four vectors."""
+    return {f"{name}.conv": weight} | {f"{name}.norm.{part}": (weight[0],) for part in _NORM}
+
+
+def _norm(name: str, size: int) -> dict[str, Shape]:
+    return {f"{name}.{part}": (size,) for part in _NORM}
+
+
+_A, _B, _C = WAVE_WIDTHS
+SHAPES: dict[str, Shape] = {
+    **_norm("frames.power", BINS * SIGNALS),
+    **_norm("frames.level", SIGNALS),
+    **_normed("frames.mix", (FRAME_WIDTH, BINS + 1, SIGNALS)),
+    **_normed("frames.first", (FRAME_WIDTH, FRAME_WIDTH, 3)),
+    **_normed("frames.second", (FRAME_WIDTH, FRAME_WIDTH, 3)),
+    **_norm("fine.power", SIGNALS),
+    **_normed("fine.mix", (FINE_WIDTH, SIGNALS, FINE_BINS)),
+    **_norm("coarse.power", BINS * SIGNALS),
+    **_normed("coarse.mix", (COARSE_WIDTH, BINS, SIGNALS)),
+    **_normed("wave.stem", (_A, SIGNALS, 9)),
+    **_normed("wave.down", (_B, _A, 7)),
+    **_normed("wave.lower", (_C, _B, 5)),
+    **_normed("wave.first", (_C, _C, 3)),
+    **_normed("wave.second", (_C, _C, 3)),
+    **_norm("statistics", STATISTICS),
+    "hidden.weight": (HIDDEN, STATISTICS),
+    "hidden.bias": (HIDDEN,),
+    "mmcl_head.weight": (EMBEDDING_SIZE, HIDDEN),
+    "mmcl_head.bias": (EMBEDDING_SIZE,),
+}
+TRAINING_SHAPES: dict[str, Shape] = {
+    "ssl_head.weight": (EMBEDDING_SIZE, HIDDEN),
+    "ssl_head.bias": (EMBEDDING_SIZE,),
+}
+
+
+def fourier(length: int, bins: int) -> Array:
+    """Rows that give the cosine and then the sine parts of bins 1 to `bins`, Hann-windowed: (2 bins, length).
+
+    Each row is blind to a constant, so that gravity does not leak into bin 1. A sine of amplitude 1 has power 1.
+    """
+    time = np.arange(length)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * time / length)
+    angle = 2 * np.pi * np.arange(1, bins + 1)[:, None] * time / length
+    rows = np.concatenate([np.cos(angle), np.sin(angle)]) * hann
+    rows -= rows.sum(axis=1, keepdims=True) / hann.sum() * hann
+    return np.asarray(rows * (2 / hann.sum()), np.float32)
+
+
+def average(length: int) -> Array:
+    """A Hann-weighted mean, (1, length)."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
+    return np.asarray((hann / hann.sum())[None], np.float32)
+
+
+def build(tensors: dict[str, Array]) -> Graph:
+    """`(6, 250)` -> eight signals -> frames' spectra, the whole spectrum, the waves -> statistics -> `(512,)`."""
+    builder = _Builder(tensors)
+    builder.signals()
+    parts = (*builder.frames(), *builder.whole(), *builder.wave())
+    builder.add(Concat(parts, "statistics"))
+    factor, summand = builder.affine("statistics")
+    builder.add(
+        Binary("mul", "statistics", factor, "statistics.scaled"),
+        Binary("add", "statistics.scaled", summand, "statistics.normed"),
+        Binary("minimum", "statistics.normed", _numbers(CLAMP), "statistics.below"),
+        Binary("maximum", "statistics.below", _numbers(-CLAMP), "statistics.clamped"),
+        Linear("statistics.clamped", "hidden.sums", tensors["hidden.weight"], tensors["hidden.bias"]),
+        Unary("gelu", "hidden.sums", "hidden"),
+        Linear("hidden", EMBEDDING, tensors["mmcl_head.weight"], tensors["mmcl_head.bias"]),
+    )
+    return Graph(tuple(builder.steps))
+
+
+class _Builder:
+    """The steps so far; names of values are those of the tensors that they come of."""
+
+    def __init__(self, tensors: dict[str, Array]) -> None:
+        self.steps: list[Step] = []
+        self._tensors = tensors
+
+    def add(self, *steps: Step) -> None:
+        self.steps += steps
+
+    def affine(self, name: str) -> tuple[Array, Array]:
+        """A norm as the factor and the summand of each of its numbers."""
+        t = self._tensors
+        factor = t[f"{name}.weight"] / np.sqrt(t[f"{name}.var"] + np.float32(EPS))
+        return factor, t[f"{name}.bias"] - factor * t[f"{name}.mean"]
+
+    def signals(self) -> None:
+        """`means` (8,) of the eight signals, and `centred` (8, 250), the signals less their means.
+
+        The mean goes before anything is multiplied: the difference of two float32 numbers so near is exact, and gravity
+        would take four of the seven digits of a resting sensor's product. For the same reason how much longer the
+        acceleration is than its mean is told by what is left of it, not by a length less a length.
+        """
+        rates = np.array([[0, 0, 0, 1, 1, 1]], np.float32)
+        self.add(
+            Transpose(INPUT, "axes"),
+            # Twice: a runtime that adds up one after the other is off by half a millionth of gravity the first time.
+            Reduce("mean", "axes", "axes.about", axis=0),
+            Binary("sub", "axes", "axes.about", "axes.near"),
+            Reduce("mean", "axes.near", "axes.rest", axis=0),
+            Binary("sub", "axes.near", "axes.rest", "axes.centred"),
+            Binary("add", "axes.about", "axes.rest", "axes.mean"),
+            Binary("mul", "axes.mean", SCALE, "axes.means"),
+            Binary("mul", "axes.centred", SCALE, "axes.scaled"),
+            Binary("mul", "axes.scaled", "axes.means", "axes.along"),
+            Unary("square", "axes.scaled", "axes.scaled.squared"),
+            Binary("mul", "axes.scaled.squared", _numbers(0.5), "axes.across"),
+            Binary("add", "axes.along", "axes.across", "axes.longer"),
+            Linear("axes.longer", "longer", 1 - rates),
+            Unary("square", "axes", "axes.squared"),
+            Linear("axes.squared", "turning.squared", rates, _numbers(1e-8)),
+            Unary("sqrt", "turning.squared", "turning"),
+            Concat(("longer", "turning"), "sizes", axis=1),
+            Reduce("mean", "sizes", "sizes.means", axis=0),
+            Binary("sub", "sizes", "sizes.means", "sizes.centred"),
+            Concat(("axes.means", "sizes.means"), "means"),
+            Concat(("axes.scaled", "sizes.centred"), "centred.by_time", axis=1),
+            Transpose("centred.by_time", "centred"),
+        )
+
+    def frames(self) -> tuple[str, ...]:
+        """Statistics of the frames' spectra, and the mean spectrum."""
+        frames = tuple(f"frame.{number}" for number in range(FRAMES))
+        # Of the centred signals: with gravity in them float32 would round a resting sensor's power off by a thousandth.
+        for number, frame in enumerate(frames):
+            start = number * FRAME_HOP
+            self.add(Slice("centred", frame, start, start + FRAME, axis=1))
+        # One product for all frames and signals; a frame's eight rows lie side by side, so that a convolution of
+        # stride 8 then goes from frame to frame.
+        floor = np.tile(FLOOR, FRAMES)[:, None]
+        mean = np.zeros((SIGNALS, FRAMES * SIGNALS), np.float32)
+        mean[:, :] = np.tile(np.eye(SIGNALS, dtype=np.float32), FRAMES) / FRAMES
+        self.add(
+            Concat(frames, "frames"),
+            Linear("frames", "frames.bins", np.concatenate([fourier(FRAME, BINS), average(FRAME)])),
+            Slice("frames.bins", "frames.waves", 0, 2 * BINS, axis=1),
+            Slice("frames.bins", "frames.level", 2 * BINS, 2 * BINS + 1, axis=1),
+        )
+        self._power("frames.waves", BINS, "frames.power")
+        self.add(
+            Binary("add", "frames.power", floor, "frames.floored"),
+            Unary("log", "frames.floored", "frames.log"),
+            Transpose("frames.log", "frames.bands"),
+            Transpose("frames.level", "frames.shift"),
+            Concat(("means",) * FRAMES, "frames.means"),
+            Binary("add", "frames.shift", "frames.means", "frames.levels"),
+            Concat(("frames.bands", "frames.levels"), "frames.columns"),
+        )
+        power, level = self.affine("frames.power"), self.affine("frames.level")
+        before = [np.concatenate([p.reshape(BINS, SIGNALS), q[None]]) for p, q in zip(power, level, strict=True)]
+        self._convolve("frames.columns", "frames.mix", before=(before[0], before[1]), stride=SIGNALS)
+        self._residual("frames.mix", "frames.first")
+        self._residual("frames.first", "frames.second")
+        self.add(
+            Transpose("frames.power", "coarse.frames"),
+            Linear("coarse.frames", "coarse.mean", mean),
+            Binary("add", "coarse.mean", FLOOR[None], "coarse.floored"),
+            Unary("log", "coarse.floored", "coarse"),
+        )
+        factor, summand = (part.reshape(BINS, SIGNALS) for part in self.affine("coarse.power"))
+        self._convolve("coarse", "coarse.mix", before=(factor, summand))
+        self.add(Reduce("mean", "coarse.mix", "coarse.vector"))
+        return (*self._statistics("frames.second"), "coarse.vector")
+
+    def whole(self) -> tuple[str, ...]:
+        """The whole window's spectrum, means and variances."""
+        self.add(Linear("centred", "fine.waves", fourier(WINDOW, FINE_BINS)))
+        self._power("fine.waves", FINE_BINS, "fine.power")
+        self.add(
+            Binary("add", "fine.power", FLOOR[:, None] * np.float32(0.1), "fine.floored"),
+            Unary("log", "fine.floored", "fine"),
+        )
+        factor, summand = (part[:, None] for part in self.affine("fine.power"))
+        self._convolve("fine", "fine.mix", before=(factor, summand))
+        self.add(
+            Reduce("mean", "fine.mix", "fine.vector"),
+            Unary("square", "centred", "centred.squared"),
+            Reduce("mean", "centred.squared", "variances"),
+            Binary("add", "variances", FLOOR, "variances.floored"),
+            Unary("log", "variances.floored", "variances.log"),
+        )
+        return "fine.vector", "means", "variances.log"
+
+    def wave(self) -> tuple[str, ...]:
+        """Statistics of what strided convolutions make of the compressed signals."""
+        for name, sign in (("up", 1.0), ("down", -1.0)):
+            self.add(
+                Binary("mul", "centred", _numbers(sign * LOUDNESS), f"{name}.loud"),
+                Unary("relu", f"{name}.loud", f"{name}.half"),
+                Binary("add", f"{name}.half", _numbers(1), f"{name}.above"),
+                Unary("sqrt", f"{name}.above", f"{name}.root"),  # not every runtime's logarithm has float32's digits
+            )
+        self.add(Binary("sub", "up.root", "down.root", "wave"))
+        self._convolve("wave", "wave.stem", stride=2, padding=4)
+        self._convolve("wave.stem", "wave.down", stride=2, padding=3)
+        self._convolve("wave.down", "wave.lower", stride=2, padding=2)
+        self._residual("wave.lower", "wave.first")
+        self._residual("wave.first", "wave.second", dilation=2)
+        return self._statistics("wave.second")
+
+    def _power(self, waves: str, bins: int, out: str) -> None:
+        self.add(
+            Unary("square", waves, f"{waves}.squared"),
+            Slice(f"{waves}.squared", f"{waves}.cosine", 0, bins, axis=1),
+            Slice(f"{waves}.squared", f"{waves}.sine", bins, 2 * bins, axis=1),
+            Binary("add", f"{waves}.cosine", f"{waves}.sine", out),
+        )
+
+    def _convolve(
+        self,
+        x: str,
+        name: str,
+        out: str = "",
+        before: tuple[Array, Array] | None = None,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+    ) -> None:
+        """Convolution, norm, GELU. `before` is an affine map ahead of it, (I, 1) or (I, K), which padding forbids."""
+        factor, summand = self.affine(f"{name}.norm")
+        weight, bias = self._tensors[f"{name}.conv"] * factor[:, None, None], summand
+        if before is not None:
+            bias = bias + (weight * before[1]).sum(axis=(1, 2))
+            weight = weight * before[0]
+        out = out or name
+        self.add(
+            Conv1d(x, f"{name}.sums", weight, bias, stride=stride, dilation=dilation, padding=padding),
+            Unary("gelu", f"{name}.sums", out),
+        )
+
+    def _residual(self, x: str, name: str, dilation: int = 1) -> None:
+        self._convolve(x, name, f"{name}.branch", padding=dilation, dilation=dilation)
+        self.add(Binary("add", x, f"{name}.branch", name))
+
+    def _statistics(self, x: str) -> tuple[str, ...]:
+        """Mean, standard deviation and maximum over time."""
+        self.add(
+            Reduce("mean", x, f"{x}.mean"),
+            Unary("square", x, f"{x}.squared"),
+            Reduce("mean", f"{x}.squared", f"{x}.power"),
+            Unary("square", f"{x}.mean", f"{x}.mean.squared"),
+            Binary("sub", f"{x}.power", f"{x}.mean.squared", f"{x}.variance"),
+            Binary("maximum", f"{x}.variance", _numbers(1e-5), f"{x}.variance.floored"),
+            Unary("sqrt", f"{x}.variance.floored", f"{x}.deviation"),
+            Reduce("max", x, f"{x}.max"),
+        )
+        return f"{x}.mean", f"{x}.deviation", f"{x}.max"
