@@ -56,7 +56,7 @@ class Ours:
         torch.manual_seed(0)
         self.device, self.precision, self.number = device, precision, 0
         self.objective = Primus("primus", {"ss": 1, "mm": 1, "nn": 1}, ("scale", "reverse"), 0.1, QUEUE).to(device)
-        self.optimizer = torch.optim.AdamW(self.objective.parameters(), 2e-4, weight_decay=0)
+        self.optimizer = torch.optim.AdamW(self.objective.parameters(), 2e-4, weight_decay=0, fused=True)
 
     def __call__(self, batch: Batch) -> float:
         """One step; the loss."""

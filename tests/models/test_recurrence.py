@@ -31,3 +31,12 @@ def test_without_gradients_it_is_pytorchs_own() -> None:
         outputs, state = nn.GRU.forward(gru, x)
         assert torch.equal(gru(x)[1], state)
         assert torch.equal(gru(x)[0], outputs[:, -1:])
+
+
+def test_a_second_gradient_is_refused_since_the_first_took_the_memory() -> None:
+    """It must never be silently wrong: the values that it needs are gone."""
+    gru = LastStateGRU(3, 8, batch_first=True)
+    loss = gru(torch.randn(4, 6, 3))[1].sum()
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="run the encoder again"):
+        loss.backward()

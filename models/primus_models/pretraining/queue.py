@@ -59,16 +59,18 @@ class FeatureQueue(nn.Module):
         eq. 3 for the whole batch.
         """
         filled = torch.arange(self.size, device=self.imu.device) < self.pushed
-        itself = features.window[:, None] == self.window
         best = torch.full_like(features.window, -1)
         for query, has, kept, kept_has in (
-            (features.text, features.has_text, self.text, self.has_text),
             (features.video, features.has_video, self.video, self.has_video),
+            (features.text, features.has_text, self.text, self.has_text),
         ):
-            allowed = has[:, None] & (kept_has & filled) & ~itself
-            similarity = (F.normalize(query, dim=1) @ kept.T).masked_fill(~allowed, -torch.inf)
-            value, place = similarity.max(dim=1)
-            best = torch.where(value > -torch.inf, place, best)
+            (asks,) = torch.where(has & (best < 0))
+            if not len(asks):
+                continue
+            itself = features.window[asks, None] == self.window
+            similarity = (kept @ F.normalize(query[asks], dim=1).T).T
+            value, place = similarity.masked_fill_(itself | ~(kept_has & filled), -torch.inf).max(dim=1)
+            best[asks] = torch.where(value > -torch.inf, place, -1)
         return best
 
     def entries(self, index: Tensor) -> Features:
