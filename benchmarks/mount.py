@@ -28,7 +28,7 @@ import sys
 import numpy as np
 
 import primus_sdk
-from primus_models.evaluate import macro_f1
+from primus_models.evaluation.scores import macro_f1
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.calibration.mount import REFERENCE_GRAVITY, MountLearner, aligning
 from primus_sdk.recordings import classyglass

@@ -25,7 +25,7 @@ import numpy as np
 
 import primus_sdk
 from primus_models.data import held_out
-from primus_models.evaluate import macro_f1
+from primus_models.evaluation.scores import macro_f1
 from primus_sdk import Head
 from primus_sdk.calibration import fit as calibration
 from primus_sdk.calibration.fit import DEFAULT_PRIOR_C, UNSEEN_SHOTS, fit_head

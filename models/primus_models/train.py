@@ -1,8 +1,10 @@
 """Train an encoder on ClassyGlass: `python -m primus_models.train --data PATH -o released/primus.safetensors`.
 
 Supervised, on the embedding: cross-entropy of a linear head, and supervised contrast, which pulls the windows of one
-activity together across people. Every fifth person is held out and never seen. One core suffices; the last epoch's
-state is kept beside the output until training is done, and the same command goes on from it.
+activity together across people. Every fifth person is held out and never seen: `primus-evaluate run` measures on them.
+One core suffices; the last epoch's state is kept beside the output until training is done, and the same command goes on
+from it. Beside the encoder stands a head for the activities, fitted on the people it was trained on: what recognises
+them without any shots, and the prior that calibration starts from.
 """
 
 from __future__ import annotations
@@ -22,13 +24,17 @@ from torch.nn import functional as F  # noqa: N812  (its customary name)
 
 from primus_models.augment import REACH, augment
 from primus_models.checkpoint import Checkpoint, save_checkpoint
-from primus_models.data import Signal, read_classyglass, split
+from primus_models.data import Signal, read_classyglass, split, windows
 from primus_models.encoders import encoder, tensors_of
 from primus_models.errors import TrainingError
-from primus_models.evaluate import as_record, evaluate
+from primus_models.evaluation.embedding import by_torch
 from primus_models.graph import EMBEDDING_SIZE, WINDOW
+from primus_models.text_rotation import turned_to_text
+from primus_models.towers.opening import open_tower
+from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands._cli import click, command
 from primus_sdk.files import write_atomically
+from primus_sdk.heads.head import Head
 
 LICENCE = "BSD-3-Clause-Clear"
 CREDIT = (
@@ -57,13 +63,18 @@ class Configuration:
     """Windows are mixed by shares of Beta(mixup, mixup); 0: not at all."""
     bfloat16: bool = True
     """Halves the time where the processor has it. Not for logarithms of power."""
+    text_tower: str = ""
+    """Whose embeddings of the activities' names the finished embedding is turned to; "": of none."""
 
 
 RECIPES = {
     "primus": Configuration(),
-    "tempo": Configuration("tempo", epochs=26, learning_rate=1e-3, contrast_share=0.5, mixup=0.3, bfloat16=False),
+    "tempo": Configuration(
+        "tempo", epochs=26, learning_rate=1e-3, contrast_share=0.5, mixup=0.3, bfloat16=False, text_tower="minilm"
+    ),
 }
 """How the released checkpoint of each architecture is trained."""
+PROMPT = "a person is {label}"
 
 
 class Objective(nn.Module):
@@ -222,7 +233,9 @@ class Training:
             "seconds": round(self.seconds),
             **provenance,
         }
-        return Checkpoint(self.config.architecture, tensors, licence=LICENCE, provenance=record)
+        return Checkpoint(
+            self.config.architecture, tensors, self.config.architecture, licence=LICENCE, provenance=record
+        )
 
 
 def train(
@@ -249,6 +262,24 @@ def train(
     return run
 
 
+def finish(checkpoint: Checkpoint, signals: list[Signal], text_tower: str) -> tuple[Checkpoint, Head]:
+    """The encoder as it is released, and a head for the activities, both by the people it was trained on.
+
+    text_tower: as in `Configuration`. The head bears no date, so that the same training gives the same bytes.
+
+    Raises:
+        TowerError: the tower cannot be opened.
+        TrainingError: it reads no text.
+    """
+    imu, labels, _ = windows(signals)
+    if text_tower:
+        tower = open_tower(text_tower).text
+        if tower is None:
+            raise TrainingError(f"{text_tower} reads no text; take a text tower such as minilm")
+        checkpoint = turned_to_text(checkpoint, by_torch(checkpoint)(imu), labels, tower, PROMPT)
+    return checkpoint, fit_head(by_torch(checkpoint)(imu), labels.tolist(), checkpoint.sha256)
+
+
 @command(
     epilog="""\b
 Example:
@@ -266,12 +297,11 @@ Example:
 @click.option("--seed", default=Configuration.seed, show_default=True)
 @click.option("--threads", default=1, show_default=True, help="Processor cores to use.")
 def main(data: Path, output: Path, architecture: str, epochs: int | None, seed: int, threads: int) -> None:
-    """Train on ClassyGlass, measure on the people held out, and write the checkpoint with both on record."""
+    """Train on ClassyGlass, all but the people held out; write OUTPUT and, beside it, the head OUTPUT-activities."""
     recipe = RECIPES[architecture]
     config = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
     torch.set_num_threads(threads)
-    signals = read_classyglass(data)
-    known, unseen = split(signals)
+    known, unseen = split(read_classyglass(data))
     state = output.with_suffix(".state")
     run = train(config, known, state, lambda line: click.echo(line, err=True))
     provenance = {
@@ -281,10 +311,12 @@ def main(data: Path, output: Path, architecture: str, epochs: int | None, seed: 
         "users_held_out": sorted({s.user for s in unseen}, key=int),
         "torch": torch.__version__,
     }
-    scores = evaluate(run.checkpoint({}), signals)
-    save_checkpoint(run.checkpoint(provenance | {"measured_on_held_out_users": as_record(scores)}), output)
+    checkpoint, head = finish(run.checkpoint(provenance), known, config.text_tower)
+    save_checkpoint(checkpoint, output)
+    activities = output.with_name(f"{output.stem}-activities.safetensors")
+    head.save(activities)
     state.unlink()
-    click.echo(f"wrote {output} ({run.seconds:.0f} s of training)", err=True)
+    click.echo(f"wrote {output} and {activities} ({run.seconds:.0f} s of training)", err=True)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,23 @@ import numpy as np
 import pytest
 
 from primus_models.checkpoint import load, save_checkpoint
-from primus_models.data import Signal
+from primus_models.data import Signal, windows
 from primus_models.errors import TrainingError
+from primus_models.evaluation.embedding import by_torch
+from primus_models.towers.base import Opened
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from primus_models.augment import LARGEST_WARP, REACH, augment  # noqa: E402  (they need torch)
-from primus_models.train import RECIPES, Configuration, Stretches, Training, supervised_contrast, train  # noqa: E402
+from primus_models.train import (  # noqa: E402
+    RECIPES,
+    Configuration,
+    Stretches,
+    Training,
+    finish,
+    supervised_contrast,
+    train,
+)
 
 QUICK = Configuration(epochs=2, batch=8)
 
@@ -115,6 +125,23 @@ def test_stretches_come_from_inside_one_signal() -> None:
     x, labels = stretches.draw(torch.arange(10).repeat(20))
     assert x.shape == (200, 6, REACH)
     assert torch.equal(x, labels.float()[:, None, None].expand_as(x))
+
+
+def test_what_is_released_has_a_head_that_knows_the_activities(signals: list[Signal]) -> None:
+    run = train(replace(RECIPES["tempo"], epochs=4, batch=8, warm_up_steps=2), signals)
+    checkpoint, head = finish(run.checkpoint({}), signals, "")
+    imu, labels, _ = windows(signals)
+    assert checkpoint.text is None
+    assert head.labels == ("shaking", "still")
+    head.check_encoder(checkpoint.sha256)
+    found = np.array(head.labels)[head.probabilities(by_torch(checkpoint)(imu)).argmax(axis=1)]
+    assert (found == labels).mean() > 0.9
+
+
+def test_a_tower_without_text_is_refused(signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("primus_models.train.open_tower", lambda which: Opened())
+    with pytest.raises(TrainingError, match="reads no text"):
+        finish(Training(QUICK, signals).checkpoint({}), signals, "video-only")
 
 
 def test_contrast_is_lowest_when_labels_agree_with_directions() -> None:

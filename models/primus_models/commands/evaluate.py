@@ -24,7 +24,7 @@ from primus_sdk.runtimes import NAMES
 
 EXAMPLES = """\b
 Examples:
-  primus-evaluate run --data classyglass-1AB.tar.xz --baselines -o results.json --plot fewshot.png
+  primus-evaluate run --data classyglass-1AB.tar.xz tempo primus --baselines -o results.json --plot fewshot.png
   primus-evaluate run --data watch ours=a.safetensors bundle/ --runtime onnxruntime --runtime litert
   primus-evaluate run --data watch ours=a.safetensors --standard --shots 1,5,10 -o fig4.json
   primus-evaluate run --data prepared/realworld PRIMUS@10%=a.safetensors PRIMUS@100%=b.safetensors -o share.json
@@ -143,7 +143,9 @@ def run(
     text_embeddings: Path | None, backend: str, runtimes: tuple[str, ...], standard: bool, standard_steps: int,
     standard_epochs: int, **options: Any,
 ) -> None:  # fmt: skip
-    """Measure checkpoints and bundles (the released checkpoint if none is given) on labelled people.
+    """Measure checkpoints (files, or names of released ones) and bundles on labelled people.
+
+    The default checkpoint is taken if none is given.
 
     A probe is fitted on a few windows of each label from some people and tested on others'; accuracy and macro F1 are
     means over the trials with standard errors, and all candidates get the same trials. NAME@SHARE=PATH says what share

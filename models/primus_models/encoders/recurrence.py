@@ -87,7 +87,7 @@ class _Recurrence(torch.autograd.Function):
                 d_state, kept = kept, d_state
         to_gates, to_parts = gates.view(-1, 3 * hidden), parts.view(-1, hidden)  # gradients by now
         before = states[:-1].view(-1, hidden)
-        d_given = to_gates.T @ given.view(-1, given.shape[2])
+        d_given = (given.view(-1, given.shape[2]).T @ to_gates).T
         d_hh = torch.empty_like(w_hh)
         torch.mm(to_gates[:, :two].T, before, out=d_hh[:two])
         torch.mm(to_parts.T, before, out=d_hh[two:])

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import safe_open
 
 from primus_models import features
-from primus_models.checkpoint import FORMAT, Checkpoint, load
+from primus_models.checkpoint import FORMAT, RELEASED, Checkpoint, load
 from primus_models.errors import CheckpointNotFoundError, EvaluationError
 from primus_models.evaluation.embedding import BATCH, Backend, by_reference, by_torch, has_torch, random_weights
 from primus_models.graph import Array
@@ -130,7 +130,7 @@ class Named:
 
 
 def open_encoder(named: Named, backend: Backend | None = None, runtime: str | None = None) -> Encoder:
-    """A checkpoint (a safetensors file), or a bundle (a folder or a zip).
+    """A checkpoint (a safetensors file, or a released one's name), or a bundle (a folder or a zip).
 
     backend: what runs a checkpoint; PyTorch, which is faster, if none is named and it is installed. runtime: what runs
     a bundle, as `primus_sdk.load` takes it.
@@ -141,7 +141,12 @@ def open_encoder(named: Named, backend: Backend | None = None, runtime: str | No
     if named.path.is_dir() or named.path.suffix == ".zip":
         return _bundle(named, runtime)
     if not named.path.exists():
-        raise CheckpointNotFoundError(f"there is no checkpoint and no bundle at {named.path}")
+        if str(named.path) not in RELEASED:
+            raise CheckpointNotFoundError(
+                f"there is no checkpoint and no bundle at {named.path}; the released checkpoints are called "
+                f"{' and '.join(RELEASED)}"
+            )
+        return of_checkpoint(load(named.path), named.name, named.aligned, backend)
     if named.path.suffix != ".safetensors" and not _is_checkpoint(named.path):
         return _bundle(named, runtime)
     return of_checkpoint(load(named.path), named.name, named.aligned, backend)

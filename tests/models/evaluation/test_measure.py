@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from primus_models.checkpoint import Checkpoint, released, save_checkpoint
+from primus_models.checkpoint import RELEASED, Checkpoint, released, save_checkpoint
 from primus_models.checkpoint import load as load_checkpoint
-from primus_models.errors import EvaluationError
+from primus_models.errors import CheckpointNotFoundError, EvaluationError
 from primus_models.evaluation import results
 from primus_models.evaluation.cache import Cache
 from primus_models.evaluation.candidates import About, Guessing, Handcrafted, Named, of_checkpoint, open_encoder
@@ -243,3 +243,12 @@ def _two() -> Labelled:
         "two", np.zeros((4, 6, 250), np.float32), np.arange(4), np.array([0, 1, 0, 1]), np.array(list("aabb")),
         np.full(4, ""), ("x", "y"), {},
     )  # fmt: skip
+
+
+def test_released_checkpoints_go_by_their_names() -> None:
+    for name in RELEASED:
+        found = open_encoder(Named.parse(name), "numpy")
+        assert found.about.name == name
+        assert found.about.encoder_sha256 == load_checkpoint(name).sha256
+    with pytest.raises(CheckpointNotFoundError, match="primus and tempo|tempo and primus"):
+        open_encoder(Named.parse("largo"))

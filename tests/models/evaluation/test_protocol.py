@@ -5,16 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from primus_models import evaluate as card
-from primus_models.checkpoint import Checkpoint
-from primus_models.data import Signal
 from primus_models.errors import EvaluationError
-from primus_models.evaluation.candidates import of_checkpoint
 from primus_models.evaluation.data import Labelled, from_prepared, has_split
-from primus_models.evaluation.measure import Contestant, measure
-from primus_models.evaluation.probes import DeviceHead
 from primus_models.evaluation.protocol import ALL, MODES, NONE, Plan, chosen_mode, episodes
-from primus_models.graph import Array
 from primus_models.preparation.prepared import Prepared, Take
 
 
@@ -88,21 +81,6 @@ def test_what_cannot_be_measured_says_why(data: Labelled) -> None:
     apart = replace(data, label=(data.user.astype(int) > 3).astype(np.int64), labels=("a", "b"))
     with pytest.raises(EvaluationError, match="two labels and one window"):
         episodes(replace(apart, split=np.where(apart.label == 0, "train", "test")), Plan("published"))
-
-
-def test_halves_give_the_model_cards_figures(tensors: dict[str, Array], data: Labelled) -> None:
-    checkpoint = Checkpoint("primus", tensors)
-    signals = [
-        Signal(user, data.labels[label], data.array[row])
-        for user, label, row in zip(data.user.tolist(), data.label, data.rows, strict=True)
-    ]
-    scores = [card._score(card.embed(checkpoint, data.array), *card.windows(signals)[1:], n, 3) for n in (1, 5)]
-    candidate = of_checkpoint(checkpoint, "ours", backend="numpy")
-    entry = measure(data, [Contestant(candidate, (DeviceHead(),))], Plan("halves", (1, 5), trials=3)).entries[0]
-    for shots, score in zip(("1", "5"), scores, strict=True):
-        accuracy, f1 = entry.scores[shots].accuracy, entry.scores[shots].macro_f1
-        assert (accuracy.value, accuracy.error) == pytest.approx((score.accuracy, score.accuracy_error), abs=1e-12)
-        assert (f1.value, f1.error) == pytest.approx((score.macro_f1, score.macro_f1_error), abs=1e-12)
 
 
 def test_windows_without_a_label_are_left_out_of_a_prepared_set(data: Labelled) -> None:

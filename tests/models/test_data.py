@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from primus_models import evaluate as evaluation
-from primus_models.checkpoint import Checkpoint, save_checkpoint
+from primus_models.checkpoint import Checkpoint
 from primus_models.data import Signal, held_out, signals_of, split, windows
 from primus_models.errors import TrainingError
 from primus_models.evaluation.embedding import embed, random_weights
@@ -69,19 +64,6 @@ def test_a_gap_parts_a_recording_into_signals() -> None:
     assert all(np.allclose(s.imu[:3], 5.0, atol=1e-4) and np.allclose(s.imu[3:], 0.1, atol=1e-5) for s in signals)
 
 
-def test_scores_tell_good_features_from_guessing(tensors: dict[str, Array], signals: list[Signal]) -> None:
-    scores = evaluation.evaluate(Checkpoint("primus", tensors), signals, trials=3)
-    assert scores.keys() == {"encoder", "random weights", "handcrafted", "guessing"}
-    assert scores["handcrafted"][10].accuracy > 0.9
-    assert scores["handcrafted"][10].macro_f1 > 0.9
-    assert abs(scores["guessing"][10].accuracy - 1 / 3) < 0.2
-    assert scores["encoder"][10].accuracy > scores["guessing"][10].accuracy
-    assert scores["guessing"][1].accuracy_error > 0
-    table = evaluation.as_table(scores)
-    assert table.count("\n") == 5
-    assert json.loads(json.dumps(evaluation.as_record(scores)))["encoder"]["50"]["accuracy"] <= 1
-
-
 def test_macro_f1_weighs_labels_alike() -> None:
     truth, predicted = np.array(["a"] * 8 + ["b"] * 2), np.array(["a"] * 10)
     assert macro_f1(truth, predicted) == pytest.approx((16 / 18 + 0) / 2)
@@ -108,17 +90,3 @@ def test_handcrafted_features_see_what_they_name() -> None:
     bands = features[:, 16:28]
     assert bands[0].argmax() < bands[1].argmax()
     assert features[2, 0] == pytest.approx(1, abs=1e-3)
-
-
-def test_the_command_prints_a_table_or_json(
-    tensors: dict[str, Array], signals: list[Signal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_checkpoint(Checkpoint("primus", tensors), tmp_path / "a.safetensors")
-    monkeypatch.setattr(evaluation, "read_classyglass", lambda path: signals if path == tmp_path else [])
-    monkeypatch.setattr(evaluation, "TRIALS", 2)
-    arguments = [str(tmp_path / "a.safetensors"), "--data", str(tmp_path)]
-    table = CliRunner().invoke(evaluation.main, arguments)
-    assert table.exit_code == 0, table.output
-    assert "| handcrafted |" in table.stdout
-    record = json.loads(CliRunner().invoke(evaluation.main, [*arguments, "--json"]).stdout)
-    assert f"{record['encoder']['5']['accuracy']:.1%}" in table.stdout
