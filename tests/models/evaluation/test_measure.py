@@ -250,5 +250,5 @@ def test_released_checkpoints_go_by_their_names() -> None:
         found = open_encoder(Named.parse(name), "numpy")
         assert found.about.name == name
         assert found.about.encoder_sha256 == load_checkpoint(name).sha256
-    with pytest.raises(CheckpointNotFoundError, match="primus and tempo|tempo and primus"):
+    with pytest.raises(CheckpointNotFoundError, match=r"primus and tempo|tempo and primus"):
         open_encoder(Named.parse("largo"))

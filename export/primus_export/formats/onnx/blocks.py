@@ -13,8 +13,6 @@ from primus_models.graph import Array
 _WIDEST = 256
 _NARROWEST = 16
 _INT4_BLOCK = 32
-_LARGEST_LOSS = 0.0115
-"""With a hundredth lost before its last product an embedding's cosine is .99995; with two it is at its bound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,7 @@ class Blocks:
 
 def pack(weight: Array, bits: Bits, inputs: Matrix | None = None) -> Blocks:
     """The matrix `(O, I)` in blocks along I, rounded for its inputs `(n, I)`; the last one is padded with zeros."""
-    size = _block_size(weight.shape[1], inputs) if bits == 8 else _INT4_BLOCK
+    size = _block_size(weight.shape[1]) if bits == 8 else _INT4_BLOCK
     rounded = round_matrix(weight, bits, inputs, size)
     rows, count = rounded.scales.shape
     padded = np.zeros((rows, count * size), np.int8)
@@ -43,18 +41,7 @@ def pack(weight: Array, bits: Bits, inputs: Matrix | None = None) -> Blocks:
     return Blocks(packed, rounded.scales.reshape(-1), size, bits)
 
 
-def _block_size(columns: int, inputs: Matrix | None) -> int:
-    # Wide blocks run fastest (256: a quarter less time than 32), unless most of one were padding. But the inputs become
-    # int8 by blocks, too, and one that is far larger than the others costs all of its block their digits.
-    sizes = [size for size in (_WIDEST >> shift for shift in range(5)) if -columns % size <= columns // 8]
-    if inputs is not None:
-        sizes = [size for size in sizes if _lost(inputs, size) <= _LARGEST_LOSS] or sizes[-1:]
-    return sizes[0] if sizes else _NARROWEST
-
-
-def _lost(inputs: Matrix, size: int) -> float:
-    """What the inputs `(n, I)` lose as int8 with a scale for each block: of their length, in the worst row."""
-    padded = np.pad(inputs, ((0, 0), (0, -inputs.shape[1] % size))).reshape(len(inputs), -1, size)
-    step = np.maximum(np.abs(padded).max(axis=2, keepdims=True) / 127, 1e-30)
-    left = ((np.round(padded / step) * step - padded) ** 2).sum(axis=(1, 2))
-    return float(np.sqrt((left / np.maximum((padded**2).sum(axis=(1, 2)), 1e-30)).max()))
+def _block_size(inputs: int) -> int:
+    # Wide blocks run fastest (256: a quarter less time than 32), unless most of one were padding.
+    sizes = [_WIDEST >> shift for shift in range(5)]
+    return next((size for size in sizes if -inputs % size <= inputs // 8), _NARROWEST)

@@ -39,6 +39,8 @@ class Builder:
         self.seen = seen
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.exact: set[str] = set()
+        """Values that are sums of whole numbers: their bits are the same whatever windows are computed beside them."""
         self._prefix = prefix
         self._taken: set[str] = set(shapes)
         self._flat: set[str] = {INPUT}
@@ -110,7 +112,8 @@ class Builder:
     def product(self, x: str, weight: Array, bias: Array | None, out: str, seen: Matrix, bits: Bits = 8) -> str:
         """`x @ weight.T + bias` for a vector, by MatMulNBits; the weights stay in few bits, x becomes int8.
 
-        seen `(n, I)`: what x holds in use.
+        For exact x only: what differs in its last bit would now and then be rounded to another int8, and a window in a
+        batch give a thousandth more than alone. seen `(n, I)`: what x holds in use.
         """
         blocks = pack(weight, bits, seen)
         inputs = [x, self.constant(blocks.codes, f"{out}.int{bits}"), self.constant(blocks.scales, f"{out}.scales")]

@@ -23,6 +23,7 @@ def lower_gru(builder: Builder, step: GRU) -> None:
     x = builder.node("Transpose", [builder.flat(step.x)], builder.temporary(f"{step.out}.steps"), perm=[1, 0, 2])
     if builder.quantizes(step.weight_hh):
         _scan(builder, step, x)
+        builder.exact.add(step.out)
     else:
         _operator(builder, step, x)
 

@@ -152,7 +152,7 @@ def _conv(builder: Builder, step: Conv1d) -> None:
 def _linear(builder: Builder, step: Linear) -> None:
     x, out = builder.flat(step.x), step.out
     quantized = builder.quantizes(step.weight)
-    if quantized and len(builder.shapes[step.x]) == 1:
+    if quantized and step.x in builder.exact:
         builder.product(x, step.weight, step.bias, builder.write(out), builder.seen.rows(step.x))
         return
     matrix = builder.matrix(step.weight, f"{out}.weight", quantized, step.x)
