@@ -26,7 +26,7 @@ from primus_sdk.files import safetensors_bytes, write_atomically
 
 FORMAT = "primus-checkpoint"
 SCHEMA_VERSION = 1
-RELEASED = ("primus", "tempo")
+RELEASED = ("tempo", "primus")
 """Checkpoints that come with the package, the default first."""
 INPUT_CONTRACT: dict[str, Any] = {
     "window_samples": 250,
@@ -136,8 +136,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
     write_atomically(Path(path), safetensors_bytes(checkpoint.tensors, metadata))
 
 
-def released(name: str = "primus") -> Path:
-    """A checkpoint that comes with the package, one of `RELEASED`: the paper's network, or ours."""
+def released(name: str = RELEASED[0]) -> Path:
+    """A checkpoint that comes with the package, one of `RELEASED`: ours, or the paper's network."""
     return Path(str(resources.files("primus_models"))) / "released" / f"{name}.safetensors"
 
 

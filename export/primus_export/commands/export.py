@@ -13,21 +13,24 @@ from primus_export.parity import PROVING_WINDOWS
 from primus_export.text import Embeds, TextFile
 from primus_export.windows import made_windows, read_windows
 from primus_export.zero_shot import not_aligned, zero_shot
-from primus_models.checkpoint import Checkpoint, load, released
+from primus_models.checkpoint import RELEASED, Checkpoint, load, released
 from primus_models.graph import Array
 from primus_models.towers.sentence import SentenceTower, installed
 from primus_sdk.commands._cli import FloatRange, click, command
 from primus_sdk.heads.head import Head
 
 PATH = click.Path(path_type=Path)
+ACTIVITIES = "activities"
+"""The name of a head that comes with a released checkpoint."""
 EXAMPLES = """\b
 Examples:
   primus-export --format tflite --int8 -o bundle
-  primus-export tempo --format onnx,tflite --int8 -o tempo
+  primus-export --format onnx,tflite --int8 --head activities -o activities
+  primus-export primus --format onnx,tflite --int8 -o primus
   primus-export mine.safetensors --format onnx,tflite,coreml --int8 -o mine.zip
-  primus-export --format tflite --int8 --io int8 --calibration windows.npy -o mcu
+  primus-export primus --format tflite --int8 --io int8 --calibration windows.npy -o mcu
   primus-export --format onnx --fp32 --head walking.safetensors -o bundle
-  primus-export aligned.safetensors --format onnx --labels "walking,running" -o bundle
+  primus-export --format onnx --labels "walking,running" -o bundle
 """
 
 
@@ -72,7 +75,12 @@ def _labels(_context: click.Context, _option: click.Parameter, value: str | None
     help="Windows (n, 6, 250) in m/s^2 and rad/s as .npy, or a ClassyGlass folder or archive, to quantize "
     "and prove on. Left out: a realistic set made from a seed.",
 )
-@click.option("--head", type=PATH, help="A head (safetensors) to build in.")
+@click.option(
+    "--head",
+    type=PATH,
+    metavar="PATH|activities",
+    help="A head (safetensors) to build in; activities: that of a released checkpoint for its 15 activities.",
+)
 @click.option(
     "--labels",
     callback=_labels,
@@ -117,13 +125,14 @@ def main(
 ) -> None:
     """Export CHECKPOINT as a bundle for on-device runtimes.
 
-    CHECKPOINT is a PRIMUS safetensors, or the name of a released one: primus, taken if left out, or tempo, ours.
+    CHECKPOINT is a PRIMUS safetensors, or the name of a released one: tempo, ours, taken if left out, or primus, the
+    paper's network.
 
     Every file is run in its own runtime beside the reference before it is written; one that misses its bound is not.
     """
     loaded = load(checkpoint or released())
     windows = None if calibration is None else read_windows(calibration)
-    built_in = None if head is None else Head.load(head)
+    built_in = None if head is None else _head(head, loaded)
     if labels or text_tower or text_embeddings:
         if not labels or head or (text_tower and text_embeddings):
             raise click.UsageError(
@@ -143,6 +152,19 @@ def main(
         click.echo(json.dumps(manifest, indent=2))
     else:
         _show(manifest, request.output)
+
+
+def _head(path: Path, checkpoint: Checkpoint) -> Head:
+    if str(path) != ACTIVITIES or path.exists():
+        return Head.load(path)
+    for name in RELEASED:
+        head = Head.load(released(name).with_name(f"{name}-{ACTIVITIES}.safetensors"))
+        if head.encoder_sha256 == checkpoint.sha256:
+            return head
+    raise ExportError(
+        f"a head for the 15 activities comes with {' and '.join(RELEASED)}, and {checkpoint.name!r} is neither: "
+        "calibrate one for it, with primus-calibrate fit"
+    )
 
 
 def _zero_shot(
