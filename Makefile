@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --progress-bar off --no-compile
 
-.PHONY: help demo test lint types check soak fuzz golden bench model bundle runtimes clean
+.PHONY: help demo test lint types check soak fuzz golden bench unseen model bundle runtimes clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters,
 	$(BIN)/python benchmarks/cold_start.py
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/encoders.py
+
+unseen: $(VENV)/.bench ## Ours beside handcrafted features, on people and places not trained on (an hour; goes on where it stopped)
+	$(BIN)/python benchmarks/unseen.py --data $(DATA) -o $(OUT)/unseen
 
 model: $(VENV)/.test ## Train the released checkpoints again (DATA=the ClassyGlass archive or folder)
 	for one in primus tempo; do \

@@ -222,7 +222,7 @@ def show(rows: dict[str, Row], console: Console) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--checkpoint", type=Path, default=released(), help="our safetensors; the released one if left out"
+        "--checkpoint", type=Path, default=released("primus"), help="our safetensors; the paper's network if left out"
     )
     parser.add_argument(
         "--rounds", type=int, default=200, help="turns of each candidate, five timed calls each (default 200)"

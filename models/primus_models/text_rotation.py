@@ -3,7 +3,9 @@
 The paper aligns windows with text in pretraining (section II-B). An encoder that was trained on labels is brought there
 afterwards by what no linear probe can tell from the embedding it had: a rotation and a shift, both folded into the last
 layer. The rotation is the orthogonal one that brings the activities' centres nearest to the embeddings of their names
-(Procrustes). What it cannot do: activities that training never named end up anywhere.
+(Procrustes). The shift takes away the middle of the centres, which says nothing of any, and puts as much into the
+numbers that texts leave at 0: the embedding keeps its size, and with it what rounding costs. What it cannot do:
+activities that training never named end up anywhere.
 """
 
 from __future__ import annotations
@@ -54,9 +56,11 @@ def turned_to_text(
     left, _, right = np.linalg.svd((texts - texts.mean(axis=0)).T @ (centres - middle))
     rotation = left @ right
     weight = rotation @ checkpoint.tensors[WEIGHT].astype(np.float64)
-    bias = rotation @ (checkpoint.tensors[BIAS].astype(np.float64) - middle)
+    aside = np.zeros(EMBEDDING_SIZE)
+    aside[tower.size :] = np.linalg.norm(middle) / np.sqrt(max(EMBEDDING_SIZE - tower.size, 1))
+    bias = rotation @ (checkpoint.tensors[BIAS].astype(np.float64) - middle) + aside
     tensors = {**checkpoint.tensors, WEIGHT: weight.astype(np.float32), BIAS: bias.astype(np.float32)}
-    turned = (values - middle) @ rotation.T
+    turned = (values - middle) @ rotation.T + aside
     cosines = turned / np.linalg.norm(turned, axis=1, keepdims=True) @ texts.T
     return replace(checkpoint, tensors=tensors, text=replace(space, temperature=_temperature(cosines, places)))
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -21,8 +22,9 @@ from primus_export.parity import cosines
 from primus_export.schema import manifest_schema
 from primus_export.windows import made_windows
 from primus_models import reference
-from primus_models.checkpoint import load, released
+from primus_models.checkpoint import RELEASED, load, released, save_checkpoint
 from primus_sdk.heads.head import Head
+from primus_sdk.recordings.classyglass_labels import ACTIVITIES
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -119,13 +121,31 @@ def test_a_head_is_built_in_bound_to_the_encoder_and_agrees(tmp_path: Path) -> N
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_head_for_the_activities_is_built_in_by_its_name(name: str, tmp_path: Path) -> None:
+    result = run(name, "--format", "onnx", "--head", "activities", "-o", tmp_path / "b")
+    assert result.exit_code == 0, result.output
+    with primus_sdk.load(tmp_path / "b") as recogniser:
+        said = recogniser.predict(made_windows(1, seed=8)[0])
+    assert set(said.probabilities) == set(ACTIVITIES)
+
+
+def test_another_encoder_has_no_such_head(tmp_path: Path) -> None:
+    own = load("tempo")
+    own.tensors["mmcl_head.bias"] = own.tensors["mmcl_head.bias"] + 1
+    save_checkpoint(replace(own, name="mine"), tmp_path / "mine.safetensors")
+    arguments = (tmp_path / "mine.safetensors", "--format", "onnx", "--head", "activities", "-o", tmp_path / "b")
+    refused(run(*arguments), "'mine' is neither", "primus-calibrate fit")
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_bundle_of_integers_runs_in_the_sdk_and_says_how_windows_go_in(tmp_path: Path) -> None:
-    result = run("--format", "tflite", "--int8", "--io", "int8", "-o", tmp_path / "b")
+    result = run("primus", "--format", "tflite", "--int8", "--io", "int8", "-o", tmp_path / "b")
     assert result.exit_code == 0, result.output
     model = json.loads((tmp_path / "b" / "manifest.json").read_text())["models"][0]
     assert model["input_quantization"] == {"kind": "stretch", "peak": 127, "zero_point": 0}
     windows = made_windows(8, seed=4)
-    expected = reference.run(load(released()).graph(), windows)["embedding"]
+    expected = reference.run(load("primus").graph(), windows)["embedding"]
     with primus_sdk.load(tmp_path / "b") as recogniser:
         actual = recogniser.embed(windows)
     assert cosines(expected, actual).min() >= 0.99

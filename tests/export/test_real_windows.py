@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from primus_export import formats
+from primus_export.errors import LoweringError
 from primus_export.formats.base import Io, Options, Precision
 from primus_export.parity import bound_for, compare
 from primus_export.windows import made_windows
 from primus_models import reference
-from primus_models.checkpoint import Checkpoint, load, released
+from primus_models.checkpoint import RELEASED, Checkpoint, load
 from primus_models.graph import Array, Graph
 from primus_sdk.errors import RecordingError
 from primus_sdk.recordings import Recording, classyglass, watch
@@ -24,12 +25,15 @@ CLASSYGLASS = Path(__file__).parents[3] / "shared" / "data" / "classyglass-1AB.t
 WINDOWS = 256
 PROOF = made_windows(WINDOWS)
 Written = Callable[[str, Graph, Options], Path]
-CASES: list[tuple[str, Precision, Io]] = [
-    (name, precision, "float32")
-    for name in ("onnx", "tflite", "coreml")
+LARGEST_BYTES = {"onnx": 1_200_000, "tflite": 1_190_000, "coreml": 1_200_000}
+"""Of int8."""
+CASES: list[tuple[str, str, Precision, Io]] = [
+    (encoder, name, precision, "float32")
+    for encoder in RELEASED
+    for name in LARGEST_BYTES
     for precision in ("fp32", "fp16", "int8", "int4")
 ]  # fmt: skip
-CASES.append(("tflite", "int8", "int8"))
+CASES.append(("primus", "tflite", "int8", "int8"))
 
 
 def evenly(recordings: Iterable[Recording]) -> Array:
@@ -53,30 +57,44 @@ def recorded(request: pytest.FixtureRequest) -> Array:
 
 
 @pytest.fixture(scope="module")
-def graph() -> Graph:
-    return load(released()).graph()
+def graphs() -> dict[str, Graph]:
+    return {name: load(name).graph() for name in RELEASED}
 
 
 @pytest.fixture(scope="module")
-def expected(graph: Graph, recorded: Array) -> dict[str, Array]:
-    return reference.run(graph, recorded)
+def expected(graphs: dict[str, Graph], recorded: Array) -> dict[str, dict[str, Array]]:
+    return {name: reference.run(graph, recorded) for name, graph in graphs.items()}
 
 
-@pytest.mark.parametrize(("name", "precision", "io"), CASES)
-def test_the_released_encoder_keeps_its_bound(
-    name: str, precision: Precision, io: Io, graph: Graph, recorded: Array, expected: dict[str, Array], written: Written
-) -> None:
+@pytest.mark.parametrize(("encoder", "name", "precision", "io"), CASES)
+def test_the_released_encoders_keep_their_bounds(
+    encoder: str, name: str, precision: Precision, io: Io, graphs: dict[str, Graph], recorded: Array,
+    expected: dict[str, dict[str, Array]], written: Written,
+) -> None:  # fmt: skip
     # Quantized on other windows than these: one file for all that were recorded.
-    path = written(name, graph, Options(precision, PROOF, io))
-    report = compare(expected, formats.get(name).run(path, recorded), bound_for(precision, io), "calibration")
+    path = written(name, graphs[encoder], Options(precision, PROOF, io))
+    report = compare(expected[encoder], formats.get(name).run(path, recorded), bound_for(precision, io), "calibration")
     assert report.windows == WINDOWS
-    report.check(f"{name} {precision}, io {io}")
+    report.check(f"{encoder}: {name} {precision}, io {io}")
+
+
+@pytest.mark.parametrize("encoder", RELEASED)
+@pytest.mark.parametrize("name", LARGEST_BYTES)
+def test_int8_is_small(encoder: str, name: str, graphs: dict[str, Graph], written: Written) -> None:
+    path = written(name, graphs[encoder], Options("int8", PROOF))
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= LARGEST_BYTES[name]
+
+
+def test_tempo_has_no_form_in_integers_alone(graphs: dict[str, Graph], tmp_path: Path) -> None:
+    with pytest.raises(LoweringError, match="no form in integers"):
+        formats.get("tflite").write(graphs["tempo"], tmp_path / "a.tflite", Options("int8", PROOF, "int8"))
 
 
 @pytest.fixture(scope="module")
 def uneven() -> Graph:
-    """The released encoder with the rows of its matrices scaled apart."""
-    checkpoint, rng = load(released()), np.random.default_rng(0)
+    """The paper's encoder with the rows of its matrices scaled apart."""
+    checkpoint, rng = load("primus"), np.random.default_rng(0)
     tensors = dict(checkpoint.tensors)
     for matrix in ("backbone.5.weight_ih_l0", "backbone.5.weight_hh_l0", "mmcl_head.weight"):
         spread = np.exp(rng.uniform(-0.4, 0.4, (len(tensors[matrix]), 1)))

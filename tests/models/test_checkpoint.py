@@ -10,10 +10,12 @@ import pytest
 from safetensors.numpy import save_file
 
 from primus_models import architectures
-from primus_models.checkpoint import FORMAT, Checkpoint, load, released, save_checkpoint
+from primus_models.checkpoint import FORMAT, RELEASED, Checkpoint, load, released, save_checkpoint
 from primus_models.errors import ArchitectureError, CheckpointError, CheckpointNotFoundError
 from primus_models.graph import Array
 from primus_sdk.errors import OutputError, PrimusError
+from primus_sdk.heads.head import Head
+from primus_sdk.recordings.classyglass_labels import ACTIVITIES
 
 
 def random_tensors(seed: int = 0) -> dict[str, Array]:
@@ -139,8 +141,22 @@ def test_a_failed_save_leaves_the_old_file(checkpoint: Checkpoint, tmp_path: Pat
     assert [entry.name for entry in tmp_path.iterdir()] == ["taken.safetensors"]
 
 
-def test_the_released_checkpoint_says_where_it_comes_from() -> None:
-    checkpoint = load(released())
-    assert checkpoint.architecture == "primus"
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_released_checkpoint_says_where_it_comes_from(name: str) -> None:
+    checkpoint = load(name)
+    assert checkpoint.architecture == name
     assert "CC BY 4.0" in json.dumps(checkpoint.provenance)
-    assert released().with_name("README.md").is_file()
+    assert released(name).with_suffix(".md").is_file()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_head_for_the_activities_comes_with_it(name: str) -> None:
+    head = Head.load(released(name).with_name(f"{name}-activities.safetensors"))
+    head.check_encoder(load(name).sha256)
+    assert set(head.labels) == set(ACTIVITIES)
+
+
+def test_the_default_knows_the_names_of_activities() -> None:
+    text = load(released()).text
+    assert text is not None
+    assert (text.tower, text.size) == ("all-MiniLM-L6-v2", 384)

@@ -14,6 +14,8 @@ folded into what follows or precedes them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from primus_models.graph import (
@@ -121,10 +123,11 @@ def build(tensors: dict[str, Array]) -> Graph:
     builder.signals()
     parts = (*builder.frames(), *builder.whole(), *builder.wave())
     builder.add(Concat(parts, "statistics"))
-    factor, summand = builder.affine("statistics")
+    norm = builder.norm("statistics")
     builder.add(
-        Binary("mul", "statistics", factor, "statistics.scaled"),
-        Binary("add", "statistics.scaled", summand, "statistics.normed"),
+        Binary("sub", "statistics", norm.centre, "statistics.centred"),
+        Binary("mul", "statistics.centred", norm.factor, "statistics.scaled"),
+        Binary("add", "statistics.scaled", norm.summand, "statistics.normed"),
         Binary("minimum", "statistics.normed", _numbers(CLAMP), "statistics.below"),
         Binary("maximum", "statistics.below", _numbers(-CLAMP), "statistics.clamped"),
         Linear("statistics.clamped", "hidden.sums", tensors["hidden.weight"], tensors["hidden.bias"]),
@@ -132,6 +135,24 @@ def build(tensors: dict[str, Array]) -> Graph:
         Linear("hidden", EMBEDDING, tensors["mmcl_head.weight"], tensors["mmcl_head.bias"]),
     )
     return Graph(tuple(builder.steps))
+
+
+@dataclass(frozen=True, eq=False)
+class _Norm:
+    """(x - centre) * factor + summand, in this order: a log spectrum is many times what it differs by.
+
+    Folded into the layer behind it, all of that would be multiplied and then taken away; float32 has not the digits.
+    """
+
+    centre: Array
+    factor: Array
+    summand: Array
+
+    def parts(self) -> tuple[Array, Array, Array]:
+        return self.centre, self.factor, self.summand
+
+    def reshape(self, *shape: int) -> _Norm:
+        return _Norm(*(part.reshape(shape) for part in self.parts()))
 
 
 class _Builder:
@@ -144,11 +165,16 @@ class _Builder:
     def add(self, *steps: Step) -> None:
         self.steps += steps
 
-    def affine(self, name: str) -> tuple[Array, Array]:
-        """A norm as the factor and the summand of each of its numbers."""
+    def norm(self, name: str) -> _Norm:
+        """A norm as it is applied."""
         t = self._tensors
         factor = t[f"{name}.weight"] / np.sqrt(t[f"{name}.var"] + np.float32(EPS))
-        return factor, t[f"{name}.bias"] - factor * t[f"{name}.mean"]
+        return _Norm(t[f"{name}.mean"], factor, t[f"{name}.bias"])
+
+    def affine(self, name: str) -> tuple[Array, Array]:
+        """A norm as the factor and the summand that a layer before it takes in."""
+        norm = self.norm(name)
+        return norm.factor, norm.summand - norm.factor * norm.centre
 
     def signals(self) -> None:
         """`means` (8,) of the eight signals, and `centred` (8, 250), the signals less their means.
@@ -212,9 +238,9 @@ class _Builder:
             Binary("add", "frames.shift", "frames.means", "frames.levels"),
             Concat(("frames.bands", "frames.levels"), "frames.columns"),
         )
-        power, level = self.affine("frames.power"), self.affine("frames.level")
-        before = [np.concatenate([p.reshape(BINS, SIGNALS), q[None]]) for p, q in zip(power, level, strict=True)]
-        self._convolve("frames.columns", "frames.mix", before=(before[0], before[1]), stride=SIGNALS)
+        power, level = self.norm("frames.power").reshape(BINS, SIGNALS), self.norm("frames.level").reshape(1, SIGNALS)
+        before = _Norm(*(np.concatenate(both) for both in zip(power.parts(), level.parts(), strict=True)))
+        self._convolve("frames.columns", "frames.mix", before=before, repeated=FRAMES, stride=SIGNALS)
         self._residual("frames.mix", "frames.first")
         self._residual("frames.first", "frames.second")
         self.add(
@@ -223,8 +249,7 @@ class _Builder:
             Binary("add", "coarse.mean", FLOOR[None], "coarse.floored"),
             Unary("log", "coarse.floored", "coarse"),
         )
-        factor, summand = (part.reshape(BINS, SIGNALS) for part in self.affine("coarse.power"))
-        self._convolve("coarse", "coarse.mix", before=(factor, summand))
+        self._convolve("coarse", "coarse.mix", before=self.norm("coarse.power").reshape(BINS, SIGNALS))
         self.add(Reduce("mean", "coarse.mix", "coarse.vector"))
         return (*self._statistics("frames.second"), "coarse.vector")
 
@@ -236,8 +261,7 @@ class _Builder:
             Binary("add", "fine.power", FLOOR[:, None] * np.float32(0.1), "fine.floored"),
             Unary("log", "fine.floored", "fine"),
         )
-        factor, summand = (part[:, None] for part in self.affine("fine.power"))
-        self._convolve("fine", "fine.mix", before=(factor, summand))
+        self._convolve("fine", "fine.mix", before=self.norm("fine.power").reshape(SIGNALS, 1))
         self.add(
             Reduce("mean", "fine.mix", "fine.vector"),
             Unary("square", "centred", "centred.squared"),
@@ -277,17 +301,23 @@ class _Builder:
         x: str,
         name: str,
         out: str = "",
-        before: tuple[Array, Array] | None = None,
+        before: _Norm | None = None,
+        repeated: int = 1,
         stride: int = 1,
         padding: int = 0,
         dilation: int = 1,
     ) -> None:
-        """Convolution, norm, GELU. `before` is an affine map ahead of it, (I, 1) or (I, K), which padding forbids."""
+        """Convolution, norm, GELU. `before` is a norm ahead of it, (I, 1) or (I, K), which padding forbids.
+
+        The input has its columns `repeated` times, the stride being their number.
+        """
         factor, summand = self.affine(f"{name}.norm")
         weight, bias = self._tensors[f"{name}.conv"] * factor[:, None, None], summand
         if before is not None:
-            bias = bias + (weight * before[1]).sum(axis=(1, 2))
-            weight = weight * before[0]
+            bias = bias + (weight * before.summand).sum(axis=(1, 2))
+            weight = weight * before.factor
+            self.add(Binary("sub", x, np.tile(before.centre, (1, repeated)), f"{name}.centred"))
+            x = f"{name}.centred"
         out = out or name
         self.add(
             Conv1d(x, f"{name}.sums", weight, bias, stride=stride, dilation=dilation, padding=padding),

@@ -92,14 +92,15 @@ def most_shots(found: Sequence[Panel], wanted: str | None) -> str:
     Raises:
         EvaluationError: it was not measured, or there is none that all share.
     """
-    fitted = [entry for panel in found for entry in panel.entries if set(entry.scores) - {NONE}]
-    if not fitted:
-        raise EvaluationError("nothing in these results was fitted on shots; measure with --shots")
+    entries = [entry for panel in found for entry in panel.entries]
     if wanted is not None:
-        there = ordered([s for entry in fitted for s in entry.scores])
+        there = ordered([s for entry in entries for s in entry.scores])
         if wanted not in there:
             raise EvaluationError(f"nothing was measured at {wanted} shots; there are {', '.join(there)}")
         return wanted
+    fitted = [entry for entry in entries if set(entry.scores) - {NONE}]
+    if not fitted:
+        raise EvaluationError("nothing in these results was fitted on shots; say --shots 0, or measure with --shots")
     shared = set.intersection(*(set(entry.scores) - {NONE} for entry in fitted))
     if not shared:
         raise EvaluationError("these results share no number of shots; say one with --shots")

@@ -161,7 +161,7 @@ def test_zero_shot_takes_the_nearest_class_name(data: Labelled, tensors: dict[st
     found = measure(data, [contestant], PLAN)
     assert set(found.entries[0].scores) == {"0"}
     with pytest.raises(EvaluationError, match="aligned with text"):
-        encoders(opened([Named(released(), "r")], choice), choice, data.labels)
+        encoders(opened([Named(released("primus"), "r")], choice), choice, data.labels)
 
 
 def test_the_papers_probe_starts_as_zero_shot_and_learns(data: Labelled) -> None:
