@@ -137,6 +137,10 @@ def confusions(found: Sequence[Results], path: Path, shots: str | None = None) -
     made = panels(found)
     at = most_shots(made, shots)
     shown = [(p, e, _at(e, at)) for p in made for e in p.entries if e.kind != "guessing"]
+    if not shown:
+        raise EvaluationError(
+            "guessing confuses all labels alike, so no matrix of it is drawn; choose another candidate"
+        )
     if len(shown) > _MOST_MATRICES:
         raise EvaluationError(f"{len(shown)} confusion matrices are too many for one picture; choose with --candidate")
     columns = min(len(shown), 2)

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from primus_models.checkpoint import RELEASED, Checkpoint, released, save_checkpoint
 from primus_models.checkpoint import load as load_checkpoint
 from primus_models.errors import CheckpointNotFoundError, EvaluationError
-from primus_models.evaluation import results
+from primus_models.evaluation import plots, results
 from primus_models.evaluation.cache import Cache
 from primus_models.evaluation.candidates import About, Guessing, Handcrafted, Named, of_checkpoint, open_encoder
 from primus_models.evaluation.class_names import ZeroShot, vectors
@@ -160,6 +160,11 @@ def test_zero_shot_takes_the_nearest_class_name(data: Labelled, tensors: dict[st
     assert [p.name for p in contestant.probes] == ["zero-shot", "linear head"]
     found = measure(data, [contestant], PLAN)
     assert set(found.entries[0].scores) == {"0"}
+    only = replace(found, entries=found.entries[:1])
+    plots.confusions([only], tmp_path / "zero.png", "0")
+    assert (tmp_path / "zero.png").stat().st_size > 1000
+    with pytest.raises(EvaluationError, match="say --shots 0"):
+        plots.confusions([only], tmp_path / "most.png")
     with pytest.raises(EvaluationError, match="aligned with text"):
         encoders(opened([Named(released("primus"), "r")], choice), choice, data.labels)
 
