@@ -146,7 +146,7 @@ def main() -> int:
             found[split] = measured(split, signals, recipe, options.trials, options.output)
             if not options.json:
                 show(split, found[split])
-        plots.few_shot(list(found.values()), options.output / "unseen.png")
+        plots.few_shot(list(found.values()), options.output / "unseen.png", "accuracy")
     except (PrimusError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
