@@ -88,7 +88,9 @@ class Run:
         self.part = part_of(fabric.global_rank, fabric.world_size, config.batch)
         objective = objective_of(config, len(prepared.labels))
         parameters = [p for p in objective.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        optimizer = torch.optim.AdamW(
+            parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fabric.device.type != "mps"
+        )
         self.module, self.optimizer = fabric.setup(objective, optimizer)
         self.objective: Objective = objective
         self.best: dict[str, Tensor] = self._weights()
