@@ -24,17 +24,13 @@ from torch.nn import functional as F  # noqa: N812  (its customary name)
 
 from primus_models.augment import REACH, augment
 from primus_models.checkpoint import Checkpoint, save_checkpoint
-from primus_models.data import Signal, read_classyglass, split, windows
+from primus_models.data import Signal, read_classyglass, split
 from primus_models.encoders import encoder, tensors_of
 from primus_models.errors import TrainingError
-from primus_models.evaluation.embedding import by_torch
+from primus_models.finishing import finish
 from primus_models.graph import EMBEDDING_SIZE, WINDOW
-from primus_models.text_rotation import turned_to_text
-from primus_models.towers.opening import open_tower
-from primus_sdk.calibration.fit import fit_head
 from primus_sdk.commands._cli import click, command
 from primus_sdk.files import write_atomically
-from primus_sdk.heads.head import Head
 
 LICENCE = "BSD-3-Clause-Clear"
 CREDIT = (
@@ -74,7 +70,6 @@ RECIPES = {
     ),
 }
 """How the released checkpoint of each architecture is trained."""
-PROMPT = "a person is {label}"
 
 
 class Objective(nn.Module):
@@ -260,24 +255,6 @@ def train(
         left = run.seconds / run.epoch * (config.epochs - run.epoch)
         report(f"epoch {run.epoch}/{config.epochs}  loss {loss:.3f}  {run.seconds:.0f} s done, {left:.0f} s left")
     return run
-
-
-def finish(checkpoint: Checkpoint, signals: list[Signal], text_tower: str) -> tuple[Checkpoint, Head]:
-    """The encoder as it is released, and a head for the activities, both by the people it was trained on.
-
-    text_tower: as in `Configuration`. The head bears no date, so that the same training gives the same bytes.
-
-    Raises:
-        TowerError: the tower cannot be opened.
-        TrainingError: it reads no text.
-    """
-    imu, labels, _ = windows(signals)
-    if text_tower:
-        tower = open_tower(text_tower).text
-        if tower is None:
-            raise TrainingError(f"{text_tower} reads no text; take a text tower such as minilm")
-        checkpoint = turned_to_text(checkpoint, by_torch(checkpoint)(imu), labels, tower, PROMPT)
-    return checkpoint, fit_head(by_torch(checkpoint)(imu), labels.tolist(), checkpoint.sha256)
 
 
 @command(

@@ -15,12 +15,12 @@ from primus_models.towers.base import Opened
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
 from primus_models.augment import LARGEST_WARP, REACH, augment  # noqa: E402  (they need torch)
+from primus_models.finishing import finish  # noqa: E402
 from primus_models.train import (  # noqa: E402
     RECIPES,
     Configuration,
     Stretches,
     Training,
-    finish,
     supervised_contrast,
     train,
 )
@@ -139,7 +139,7 @@ def test_what_is_released_has_a_head_that_knows_the_activities(signals: list[Sig
 
 
 def test_a_tower_without_text_is_refused(signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("primus_models.train.open_tower", lambda which: Opened())
+    monkeypatch.setattr("primus_models.finishing.open_tower", lambda which: Opened())
     with pytest.raises(TrainingError, match="reads no text"):
         finish(Training(QUICK, signals).checkpoint({}), signals, "video-only")
 
