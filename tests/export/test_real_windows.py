@@ -25,13 +25,14 @@ CLASSYGLASS = Path(__file__).parents[3] / "shared" / "data" / "classyglass-1AB.t
 WINDOWS = 256
 PROOF = made_windows(WINDOWS)
 Written = Callable[[str, Graph, Options], Path]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int4")
 LARGEST_BYTES = {"onnx": 1_200_000, "tflite": 1_190_000, "coreml": 1_200_000}
 """Of int8."""
 CASES: list[tuple[str, str, Precision, Io]] = [
     (encoder, name, precision, "float32")
     for encoder in RELEASED
     for name in LARGEST_BYTES
-    for precision in ("fp32", "fp16", "int8", "int4")
+    for precision in PRECISIONS
 ]  # fmt: skip
 CASES.append(("primus", "tflite", "int8", "int8"))
 
@@ -76,6 +77,18 @@ def test_the_released_encoders_keep_their_bounds(
     report = compare(expected[encoder], formats.get(name).run(path, recorded), bound_for(precision, io), "calibration")
     assert report.windows == WINDOWS
     report.check(f"{encoder}: {name} {precision}, io {io}")
+
+
+@pytest.mark.parametrize("name", LARGEST_BYTES)
+def test_the_default_keeps_its_bounds_on_made_windows_of_another_seed(
+    name: str, graphs: dict[str, Graph], written: Written
+) -> None:
+    windows = made_windows(WINDOWS, seed=1)
+    expected = reference.run(graphs[RELEASED[0]], windows)
+    for precision in PRECISIONS:
+        path = written(name, graphs[RELEASED[0]], Options(precision, PROOF))
+        report = compare(expected, formats.get(name).run(path, windows), bound_for(precision, "float32"), "made")
+        report.check(f"{name} {precision}")
 
 
 @pytest.mark.parametrize("encoder", RELEASED)
