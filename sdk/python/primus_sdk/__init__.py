@@ -29,10 +29,7 @@ from primus_sdk.errors import (
 from primus_sdk.heads.head import Head
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser, load
-from primus_sdk.recordings import Recording, Samples
-from primus_sdk.streaming.live import Live
 from primus_sdk.streaming.recognition import Counts, Recognition
-from primus_sdk.streaming.replay import Replay
 from primus_sdk.streaming.stream import Stream
 from primus_sdk.windowing.quality import Dropped, FaultPolicy, Quality
 from primus_sdk.windowing.sensors import Sensors
@@ -43,13 +40,20 @@ if TYPE_CHECKING:
     from primus_sdk.calibration.mount import MountLearner
     from primus_sdk.calibration.pose import Pose, check_pose
     from primus_sdk.heads.store import HeadStore
+    from primus_sdk.recordings import Recording, Samples
+    from primus_sdk.streaming.live import Live
+    from primus_sdk.streaming.replay import Replay
 else:
     # Not for every start: imported when first asked for.
     _LATER = {
         "Calibrator": "calibration.calibrator",
         "HeadStore": "heads.store",
+        "Live": "streaming.live",
         "MountLearner": "calibration.mount",
         "Pose": "calibration.pose",
+        "Recording": "recordings",
+        "Replay": "streaming.replay",
+        "Samples": "recordings",
         "check_pose": "calibration.pose",
     }
 

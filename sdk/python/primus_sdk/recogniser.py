@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,12 +22,14 @@ from primus_sdk.heads.head import Head
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.runtimes import open_runtime
 from primus_sdk.runtimes.base import closed
-from primus_sdk.streaming.recognition import Rules, Sleeper, Sleepers
-from primus_sdk.streaming.replay import DEFAULT_BATCH, Replay, Source
+from primus_sdk.streaming.recognition import DEFAULT_BATCH, Rules, Sleeper, Sleepers
 from primus_sdk.streaming.stream import Stream
 from primus_sdk.windowing.quality import FaultPolicy
 from primus_sdk.windowing.sensors import Sensors
 from primus_sdk.windowing.windows import Window, WindowStream
+
+if TYPE_CHECKING:
+    from primus_sdk.streaming.replay import Replay, Source
 
 Windows: TypeAlias = ArrayLike | Window | Sequence[Window]
 
@@ -224,6 +226,8 @@ class Recogniser:
         """
         rules = Rules(smoothing, reject_below, rest_gate)
         windows, mount = self._windows(hop, sensors, policy)
+        from primus_sdk.streaming.replay import Replay  # not for every start
+
         return Replay(self, windows, source, rules, mount, batch)
 
     def _windows(

@@ -45,9 +45,11 @@ def _by_turns(sensors: _Sensors) -> Iterator[Turn]:
         start, end = done[side], min(done[side] + _PIECE, counts[side])
         # By the time that passed: where the clock is set back, the sensors still go together.
         steps = np.diff(samples.timestamps_ns[start : end + 1].astype(np.float64))
-        passed = np.cumsum(np.where(steps > -_SET_BACK_NS, steps, 0))
-        if len(passed) and passed[-1] > _LONGEST_NS:
-            end = start + 1 + int(np.argmax(passed > _LONGEST_NS))
-        reached[side] += float(passed[: end - start][-1:].sum())
+        steps[steps <= -_SET_BACK_NS] = 0
+        if steps.sum() > _LONGEST_NS:
+            passed = steps.cumsum()
+            if passed[-1] > _LONGEST_NS:
+                end = start + 1 + int(np.argmax(passed > _LONGEST_NS))
+        reached[side] += float(steps[: end - start].sum())
         done[side] = end
         yield sensor, samples.timestamps_ns[start:end], samples.values[start:end]

@@ -33,6 +33,8 @@ from primus_sdk.windowing.windows import Window
 
 LONGEST_SMOOTHING = 1000
 """Windows; bounds the memory."""
+DEFAULT_BATCH = 64
+"""Windows that a replay embeds together, where nothing else is said."""
 
 
 class Sleeper(Protocol):

@@ -13,7 +13,7 @@ from primus_sdk import arguments
 from primus_sdk.errors import PrimusError, StreamError
 from primus_sdk.recordings import Recording, Samples
 from primus_sdk.recordings.turns import pieces
-from primus_sdk.streaming.recognition import Counts, Embedder, Recognition, Rules, SequenceRecogniser
+from primus_sdk.streaming.recognition import DEFAULT_BATCH, Counts, Embedder, Recognition, Rules, SequenceRecogniser
 from primus_sdk.streaming.stream import Push, push_to
 from primus_sdk.windowing import pushed
 from primus_sdk.windowing.quality import Dropped
@@ -22,7 +22,6 @@ from primus_sdk.windowing.windows import Window, WindowStream
 Source: TypeAlias = Recording | tuple[Samples, Samples] | Iterable[Push]
 """A recording, accelerometer and gyroscope samples, or anything that gives pushes as `Stream.over` takes them."""
 
-DEFAULT_BATCH = 64
 _LARGEST_BATCH = 4096
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.windowing import motion
-from primus_sdk.windowing.kernel import GRID_NS, Ints
+from primus_sdk.windowing.kernel import GRID_NS, Floats, Ints
 from primus_sdk.windowing.ordering import columns, joined
 from primus_sdk.windowing.pairing import Pairs
 from primus_sdk.windowing.quality import Quality
 
 WINDOW_SAMPLES = 250
 RATE_HZ = 50
+_TOGETHER = 32  # windows: what is computed for each of them at once should stay in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,39 +97,43 @@ class Cutter:
 
 def _windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> list[Window]:
     """The windows of one run that start at these points; the first may follow a reset."""
-    # Each an array of its own: a kept window must keep no other alive.
-    imus = [run.values[:, start : start + WINDOW_SAMPLES].astype(np.float32) for start in starts.tolist()]
-    gap_ns = np.maximum(*run.gap_ns)
-    rests = motion.still(np.array(imus)).tolist()
-    ends = starts + (WINDOW_SAMPLES - 1)
-    counts = [(of.take(ends, axis=1) - of.take(starts, axis=1)).T.tolist() for of in run.tally]
-    windows = []
-    for imu, start, still, accelerometer, gyroscope in zip(imus, starts.tolist(), rests, *counts, strict=True):
-        gaps = gap_ns[start : start + WINDOW_SAMPLES]
-        largest, covered = int(gaps.max()), WINDOW_SAMPLES
-        if largest > fill_ns:
-            covered = int(np.count_nonzero(gaps <= fill_ns))
-        hz, saturated, jitter = _measured(accelerometer)
-        hz_too, saturated_too, jitter_too = _measured(gyroscope)
-        quality = Quality(
-            covered / WINDOW_SAMPLES,
-            largest / 1e9,
-            hz,
-            hz_too,
-            max(jitter, jitter_too),
-            max(saturated, saturated_too),
-            still,
-            after_reset,
-        )
-        begin = int(run.number[start]) * GRID_NS
-        windows.append(Window(imu, begin, begin + WINDOW_SAMPLES * GRID_NS, quality))
-        after_reset = False
+    windows: list[Window] = []
+    for begin in range(0, len(starts), _TOGETHER):
+        windows += _some_windows(run, starts[begin : begin + _TOGETHER], fill_ns, after_reset and not begin)
     return windows
 
 
-def _measured(counts: list[int]) -> tuple[float, float, float]:
-    """One sensor's rate in Hz, share of saturated samples and jitter in ms, from its counts in the window."""
+def _some_windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> list[Window]:
+    first, stop = int(starts[0]), int(starts[-1]) + WINDOW_SAMPLES
+    values = run.values[:, first:stop].astype(np.float32)
+    # Each an array of its own: a kept window must keep no other alive.
+    imus = [values[:, start : start + WINDOW_SAMPLES].copy() for start in (starts - first).tolist()]
+    gap_ns = np.maximum(*(gaps[first:stop] for gaps in run.gap_ns))
+    gaps = gap_ns.take((starts - first)[:, np.newaxis] + np.arange(WINDOW_SAMPLES))
+    ends = starts + (WINDOW_SAMPLES - 1)
+    measured = [_measured(of.take(ends, axis=1) - of.take(starts, axis=1)) for of in run.tally]
+    (hz, saturated, jitter), (hz_too, saturated_too, jitter_too) = measured
+    qualities = zip(
+        ((gaps <= fill_ns).sum(axis=1) / WINDOW_SAMPLES).tolist(),
+        (gaps.max(axis=1) / 1e9).tolist(),
+        hz.tolist(),
+        hz_too.tolist(),
+        np.maximum(jitter, jitter_too).tolist(),
+        np.maximum(saturated, saturated_too).tolist(),
+        motion.still(np.array(imus)).tolist(),
+        [after_reset, *itertools.repeat(False, len(starts) - 1)],
+        strict=True,
+    )
+    begins = (run.number.take(starts) * GRID_NS).tolist()
+    return [
+        Window(imu, begin, begin + WINDOW_SAMPLES * GRID_NS, Quality(*quality))
+        for imu, begin, quality in zip(imus, begins, qualities, strict=True)
+    ]
+
+
+def _measured(counts: Ints) -> tuple[Floats, Floats, Floats]:
+    """One sensor's rate in Hz, share of saturated samples and jitter in ms, from its counts in the windows (5, n)."""
     seen, full, steady, spent, squares = counts
     # In whole microseconds up to here: the difference of two large numbers is exact.
-    variance = (steady * squares - spent * spent) / max(steady * steady, 1)
-    return seen * (RATE_HZ / (WINDOW_SAMPLES - 1)), full / max(seen, 1), math.sqrt(variance) / 1000
+    variance = (steady * squares - spent * spent) / np.maximum(steady * steady, 1)
+    return seen * (RATE_HZ / (WINDOW_SAMPLES - 1)), full / np.maximum(seen, 1), np.sqrt(variance) / 1000

@@ -91,18 +91,19 @@ def grid_points(segment: Segment, reach: Ints, start: int, stop: int, epoch: int
     """
     numbers = np.arange(start, stop, dtype=np.int64)
     time = numbers * GRID_NS
-    if stop - start >= _FEW and (pace := _pace(segment, reach, time[[0, -1]])):
-        values, after = _at_one_pace(segment, reach, time, pace)
-    else:
-        parts = [
-            _each_its_own(segment, reach, time[first : first + _TOGETHER]) for first in range(0, len(time), _TOGETHER)
-        ]
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        after = segment.times.searchsorted(time)
-    around = np.minimum(after, len(segment.times) - 1)
-    upto = segment.times.searchsorted(time, side="right") - 1  # the last sample not after the point
     marks = np.empty((7, len(time)), np.int64)
     marks[0] = epoch
+    if stop - start >= _FEW and (pace := _pace(segment, reach, time[[0, -1]])):
+        values = _at_one_pace(segment, reach, time, pace)
+        after, span = int(segment.times.searchsorted(time[0])), pace * (len(time) - 1) + 1
+        upto_first = after if segment.times[after] == time[0] else after - 1
+        marks[1] = segment.gap_ns[after : after + span : pace]
+        marks[2:] = segment.tally[:, upto_first : upto_first + span : pace]
+        return Points(numbers, values, marks)
+    parts = [_each_its_own(segment, reach, time[first : first + _TOGETHER]) for first in range(0, len(time), _TOGETHER)]
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    around = np.minimum(segment.times.searchsorted(time), len(segment.times) - 1)
+    upto = around - (segment.times.take(around) > time)  # the last sample not after the point
     segment.gap_ns.take(around, out=marks[1], mode="clip")
     segment.tally.take(upto, axis=1, out=marks[2:], mode="clip")
     return Points(numbers, values, marks)
@@ -149,7 +150,11 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
 
 def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
     """The points' values (3, n)."""
-    tap, weight = _weights(segment, time, *_taps(segment, reach, time))
+    first, last = _taps(segment, reach, time)
+    # What lies further off costs time as well; of the last sample the next one's step is wanted.
+    begin, stop = int(first[0]), int(last[-1]) + 2
+    segment = Segment(segment.times[begin:stop], segment.values[:, begin:stop], segment.marks[:, begin:stop])
+    tap, weight = _weights(segment, time, first - begin, last - begin)
     product = segment.values.take(tap, axis=1)
     product *= weight
     # In the order of time, both: a sum() may pair them up anew.
@@ -175,16 +180,25 @@ def _pace(segment: Segment, reach: Ints, ends: Ints) -> int:
     return pace if first[1] - first[0] == moved == last[1] - last[0] and begins_alike else 0
 
 
-def _at_one_pace(segment: Segment, reach: Ints, time: Ints, pace: int) -> tuple[Floats, Ints]:
-    """The values (3, n) of points that all have the first one's weights, and of each the first sample not before it."""
+def _at_one_pace(segment: Segment, reach: Ints, time: Ints, pace: int) -> Floats:
+    """The values (3, n) of points that all have the first one's weights."""
     first, last = _taps(segment, reach, time[:1])
-    weight = _weights(segment, time[:1], first, last)[1][:, 0].tolist()
-    begin, span = int(first[0]), pace * (len(time) - 1) + 1
-    values = segment.values[:3, begin : begin + span : pace] * weight[0]
-    product, total = np.empty_like(values), weight[0]
-    for tap, one in enumerate(weight[1:], begin + 1):
-        np.multiply(segment.values[:3, tap : tap + span : pace], one, out=product)
-        values += product
+    begin, stop = int(first[0]), int(last[0]) + 2
+    few = Segment(segment.times[begin:stop], segment.values[:, begin:stop], segment.marks[:, begin:stop])
+    weight = _weights(few, time[:1], first - begin, last - begin)[1][:, 0].tolist()
+    count, total = len(time), weight[0]
+    values = np.empty((3, count))
+    # Of many points an axis at a time, which the cache holds; of few the calls would cost more.
+    for axes in [slice(0, 1), slice(1, 2), slice(2, 3)] if count > _TOGETHER else [slice(0, 3)]:
+        # Every pace-th sample, so that those which one tap sees of neighbouring points lie side by side.
+        phases = [np.ascontiguousarray(segment.values[axes, begin + phase :: pace]) for phase in range(pace)]
+        sums = values[axes]
+        product = np.multiply(phases[0][:, :count], weight[0], out=sums).copy()
+        for tap, one in enumerate(weight[1:], 1):
+            later = tap // pace
+            np.multiply(phases[tap % pace][:, later : later + count], one, out=product)
+            sums += product
+    for one in weight[1:]:
         total += one
     values /= total
-    return values, int(segment.times.searchsorted(time[0])) + pace * np.arange(len(time))
+    return values

@@ -66,8 +66,11 @@ class Reach:
 
     def note_array(self, times: Ints) -> None:
         """As `note`, of any number."""
-        if len(times) > _FEW and self.newest is not None:
-            moved = steps(times, self.newest)
+        if len(times) > _FEW:
+            if self.newest is None:
+                self.note((int(times[0]),))
+                times = times[1:]
+            moved = steps(times, self.newest or 0)
             longest = int(moved.max())
             if moved.min() > 0 and longest <= 2 * self._reorder:
                 self._recent.extend(times[-_RECENT:].tolist())

@@ -150,17 +150,16 @@ class SensorResampler:
             else:
                 self.alone += 1
         if self._count:
-            reach = np.maximum.accumulate(self._segment.times + self._segment.period)
-            self._emit(int(self._segment.times[-1]) // GRID_NS, reach, done)
+            self._emit(int(self._segment.times[-1]) // GRID_NS, _reach(self._segment), done)
         self._start_segment()
 
     def _process(self, samples: Taken, spacing: Ints | None, done: list[Points]) -> None:
         """Put samples into the segment (`spacing` as in `_append`), and compute the grid points that they complete."""
         if self.period == 0:
             self._waiting = []
-            self.period = _periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0]
+            self.period = int(_periods_of(np.diff(samples.times[: _FIRST_RATE + 1])[np.newaxis])[0])
         self._append(samples, spacing)
-        reach = np.maximum.accumulate(self._segment.times + self._segment.period)
+        reach = _reach(self._segment)
         self.reach = int(reach[-1])
         # The last point whose samples are all there: one more, a period later, would be out of its reach.
         self._emit((self.reach - HALF_WIDTH_NS - 1) // GRID_NS, reach, done)
@@ -173,9 +172,13 @@ class SensorResampler:
         segment, first, times = self._segment, spacing is None, samples.times
         if spacing is None:
             spacing = steps(times, int(times[0]))
-        longest = int(spacing.max())
-        marks = np.empty((3 + TALLIES, len(times)), np.int64)
-        added = Segment(times, np.concatenate([samples.values, np.ones((1, len(times)))]), marks)
+        longest, left = int(spacing.max()), len(segment.times)
+        values, marks = np.empty((4, left + len(times))), np.empty((3 + TALLIES, left + len(times)), np.int64)
+        values[:, :left], marks[:, :left] = segment.values, segment.marks
+        values[:3, left:], values[3, left:] = samples.values, 1
+        whole = Segment(np.concatenate([segment.times, times]), values, marks)
+        marks = marks[:, left:]
+        added = Segment(times, values[:, left:], marks)
         marks[1] = self._periods(spacing[1:] if first else spacing, first)
         marks[0] = marks[2] = spacing
         self._count_up(samples, spacing, first, longest, added.tally)
@@ -186,22 +189,30 @@ class SensorResampler:
         self._count += len(times)
         # A kernel of this cutoff cannot bridge much more than its own spacing.
         if 4 * longest > 5 * GRID_NS and (long := 4 * added.step > 5 * np.maximum(GRID_NS, added.period)).any():
-            added = _filled(
-                columns(added if first else segment, slice(0, 1) if first else slice(-1, None)), added, long
-            )
-        self._segment = joined([segment, added])
+            before = columns(added if first else segment, slice(0, 1) if first else slice(-1, None))
+            whole = joined([segment, _filled(before, added, long)])
+        self._segment = whole
 
     def _count_up(self, samples: Taken, spacing: Ints, first: bool, longest: int, counts: Ints) -> None:
         """Set the running counts at each sample (5, n)."""
-        counts[0], counts[1], counts[2] = 1, samples.full, 1
-        np.floor_divide(spacing, 1000, out=counts[3])
-        if longest > HALF_WIDTH_NS:
-            counts[2:4, spacing > HALF_WIDTH_NS] = 0
+        counted, full, steady, spent, squares = counts
+        counted[:] = np.arange(1, len(spacing) + 1)
+        full[:] = samples.full.cumsum() if samples.full.any() else 0
+        np.floor_divide(spacing, 1000, out=spent)
         if first:
-            counts[2:4, 0] = 0
-        np.multiply(counts[3], counts[3], out=counts[4])
-        counts[:, 0] += self._tally
-        np.add.accumulate(counts, axis=1, out=counts)
+            spent[0] = 0
+        if longest > HALF_WIDTH_NS:
+            gap = spacing > HALF_WIDTH_NS
+            spent[gap] = 0
+            steady[:] = ~gap
+            if first:
+                steady[0] = 0
+            np.add.accumulate(steady, out=steady)
+        else:
+            np.subtract(counted, first, out=steady)
+        np.multiply(spent, spent, out=squares)
+        np.add.accumulate(counts[3:], axis=1, out=counts[3:])
+        counts += self._tally[:, np.newaxis]
         self._tally = counts[:, -1].copy()
 
     def _periods(self, spacing: Ints, first: bool) -> Ints | int:
@@ -213,10 +224,10 @@ class SensorResampler:
             self._spacings = known
             return self.period
         renewed = _periods_of(known[ends[0] - _RATE : ends[-1]].reshape(-1, _RATE))
-        held = [self.period, *renewed]
-        self.period, self._unrenewed, self._spacings = held[-1], False, known[ends[-1] :].copy()
-        if held.count(held[0]) == len(held):
-            return held[0]
+        held = np.concatenate([[self.period], renewed])
+        self.period, self._unrenewed, self._spacings = int(held[-1]), False, known[ends[-1] :].copy()
+        if (renewed == held[0]).all():
+            return self.period
         return np.repeat(held, np.diff([before - first, *ends, len(known)]))
 
     def _emit(self, last: int, reach: Ints, done: list[Points]) -> None:
@@ -228,6 +239,14 @@ class SensorResampler:
         needed = int(segment.times.searchsorted(self._next * GRID_NS - HALF_WIDTH_NS)) - 1
         if needed > 0:
             self._segment = columns(segment, slice(needed, None))
+
+
+def _reach(segment: Segment) -> Ints:
+    """Of each sample, the latest that any up to it ends, a period after its time (n,)."""
+    reach: Ints = segment.times + segment.period
+    if (segment.period == segment.period[0]).all():  # times ascend
+        return reach
+    return np.maximum.accumulate(reach, out=reach)
 
 
 def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segment:
@@ -247,14 +266,14 @@ def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segme
     return Segment(samples.times[last] - step[last] + since, np.where(whole, samples.values[:, last], line), marks)
 
 
-def _periods_of(spacings: Ints) -> list[int]:
+def _periods_of(spacings: Ints) -> Ints:
     """Each row's mean, gaps aside, rounded: to where the cutoff is right, and the same kernel serves for long."""
-    steady = spacings <= HALF_WIDTH_NS
-    counts = np.count_nonzero(steady, axis=1).tolist()
-    totals = np.where(steady, spacings, 0).sum(axis=1).tolist()
-    periods = []
-    for total, count in zip(totals, counts, strict=True):
-        mean = total // count if count else LONGEST_PERIOD_NS
-        step = _PERIOD_STEP_NS if mean < GRID_NS else _SLOW_PERIOD_STEP_NS
-        periods.append(min(max((mean + step // 2) // step, 1) * step, LONGEST_PERIOD_NS))
+    counts: Ints | int = spacings.shape[1]
+    if int(spacings.max()) > HALF_WIDTH_NS:
+        steady = spacings <= HALF_WIDTH_NS
+        counts, spacings = np.add.reduce(steady, axis=1), np.where(steady, spacings, 0)
+    totals = np.add.reduce(spacings, axis=1)
+    means = np.where(counts, totals // np.maximum(counts, 1), LONGEST_PERIOD_NS)
+    step = np.where(means < GRID_NS, _PERIOD_STEP_NS, _SLOW_PERIOD_STEP_NS)
+    periods: Ints = np.minimum(np.maximum((means + step // 2) // step, 1) * step, LONGEST_PERIOD_NS)
     return periods
