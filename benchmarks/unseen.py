@@ -41,6 +41,7 @@ from primus_models.evaluation.data import from_signals
 from primus_models.evaluation.measure import Contestant, measure
 from primus_models.evaluation.probes import DeviceHead, forest, logistic
 from primus_models.evaluation.protocol import ALL, Plan
+from primus_models.finishing import finish
 from primus_models.train import RECIPES, train
 from primus_sdk.errors import PrimusError
 
@@ -65,7 +66,8 @@ def trained(split: str, known: list[Signal], recipe: Any, folder: Path) -> Path:
         say(f"{split}: training on {len({s.user for s in known})} people")
         run = train(recipe, known, folder / f"{split}.state", lambda line: say(f"{split}: {line}"))
         record = {"data": "classyglass", "users_trained_on": sorted({s.user for s in known}, key=int)}
-        save_checkpoint(run.checkpoint(record), checkpoint)
+        finished, _ = finish(run.checkpoint(record), known, "", recipe.linear_share)
+        save_checkpoint(finished, checkpoint)
         (folder / f"{split}.state").unlink()
     if not bundle.exists():
         export(Request(load(checkpoint), ["onnx"], "int8", bundle))

@@ -80,7 +80,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         ArchitectureError: it names an architecture that this version does not know.
     """
     path = Path(path)
-    if str(path) in RELEASED and not path.exists():
+    if is_released(path):
         path = released(str(path))
     if not path.is_file():
         raise CheckpointNotFoundError(f"there is no checkpoint file at {path}")
@@ -134,6 +134,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: str | os.PathLike[str]) -> Non
     if checkpoint.text is not None:
         metadata["text"] = checkpoint.text.to_json()
     write_atomically(Path(path), safetensors_bytes(checkpoint.tensors, metadata))
+
+
+def is_released(path: Path) -> bool:
+    """Whether it names a released checkpoint: one of `RELEASED`, where there is no file or folder called so."""
+    return str(path) in RELEASED and not path.exists()
 
 
 def released(name: str = RELEASED[0]) -> Path:

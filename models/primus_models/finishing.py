@@ -10,23 +10,29 @@ from primus_models.errors import TrainingError
 from primus_models.evaluation.embedding import by_torch
 from primus_models.text_rotation import turned_to_text
 from primus_models.towers.opening import open_tower
+from primus_models.widening import widened
 from primus_sdk.calibration.fit import fit_head
 from primus_sdk.heads.head import Head
 
 PROMPT: Final = "a person is {label}"
 
 
-def finish(checkpoint: Checkpoint, signals: list[Signal], text_tower: str) -> tuple[Checkpoint, Head]:
+def finish(
+    checkpoint: Checkpoint, signals: list[Signal], text_tower: str, linear_share: float = 0.0
+) -> tuple[Checkpoint, Head]:
     """The encoder as it is released, and a head for the activities, both by the people it was trained on.
 
+    linear_share: what `widened` adds; 0: the linear features stay as they are.
     text_tower: whose embeddings of the activities' names the embedding is turned to, as `open_tower` takes it; "": of
     none. The head bears no date, so that the same training gives the same bytes.
 
     Raises:
         TowerError: the tower cannot be opened.
-        TrainingError: it reads no text.
+        TrainingError: it reads no text, or there are too few windows to widen by.
     """
     imu, labels, _ = windows(signals)
+    if linear_share:
+        checkpoint = widened(checkpoint, imu, linear_share)
     if text_tower:
         tower = open_tower(text_tower).text
         if tower is None:

@@ -59,6 +59,8 @@ class Configuration:
     """Windows are mixed by shares of Beta(mixup, mixup); 0: not at all."""
     bfloat16: bool = True
     """Halves the time where the processor has it. Not for logarithms of power."""
+    linear_share: float = 0.0
+    """Variance that linear features, which the labels do not train, add to the embedding (`primus_models.widening`)."""
     text_tower: str = ""
     """Whose embeddings of the activities' names the finished embedding is turned to; "": of none."""
 
@@ -66,7 +68,14 @@ class Configuration:
 RECIPES = {
     "primus": Configuration(),
     "tempo": Configuration(
-        "tempo", epochs=26, learning_rate=1e-3, contrast_share=0.5, mixup=0.3, bfloat16=False, text_tower="minilm"
+        architecture="tempo",
+        epochs=26,
+        learning_rate=1e-3,
+        contrast_share=0.5,
+        mixup=0.3,
+        bfloat16=False,
+        linear_share=0.1,
+        text_tower="minilm",
     ),
 }
 """How the released checkpoint of each architecture is trained."""
@@ -79,6 +88,9 @@ class Objective(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = encoder(config.architecture)
+        if config.linear_share:
+            for parameter in self.encoder.get_submodule("linear").parameters():
+                nn.init.zeros_(parameter).requires_grad_(False)
         self.classifier = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(EMBEDDING_SIZE, labels))
         self.projection = nn.Linear(EMBEDDING_SIZE, 128)
 
@@ -288,7 +300,7 @@ def main(data: Path, output: Path, architecture: str, epochs: int | None, seed: 
         "users_held_out": sorted({s.user for s in unseen}, key=int),
         "torch": torch.__version__,
     }
-    checkpoint, head = finish(run.checkpoint(provenance), known, config.text_tower)
+    checkpoint, head = finish(run.checkpoint(provenance), known, config.text_tower, config.linear_share)
     save_checkpoint(checkpoint, output)
     activities = output.with_name(f"{output.stem}-activities.safetensors")
     head.save(activities)

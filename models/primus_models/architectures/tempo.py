@@ -8,8 +8,9 @@ layers:
 2. the whole window's log-power spectrum, fine below 5 Hz, and its means and variances;
 3. the signals less their mean, compressed so that a breath and a step are both seen, through strided convolutions.
 
-Of 1 and 3, mean, standard deviation and maximum over time are kept. Norms are batch norms in training; here they are
-folded into what follows or precedes them.
+Of 1 and 3, mean, standard deviation and maximum over time are kept. Two thirds of what the embedding is made of is a
+hidden layer of all that; a third is linear in it, for what the labels of training did not ask for
+(`primus_models.widening`). Norms are batch norms in training; here they are folded into what follows or precedes them.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ SIGNALS = CHANNELS + 2
 FRAME, FRAME_HOP, BINS = 64, 16, 24
 FRAMES = (WINDOW - FRAME) // FRAME_HOP + 1
 FINE_BINS = 25
-FRAME_WIDTH, FINE_WIDTH, COARSE_WIDTH, WAVE_WIDTHS, HIDDEN = 96, 64, 48, (32, 48, 64), 384
+FRAME_WIDTH, FINE_WIDTH, COARSE_WIDTH, WAVE_WIDTHS = 96, 64, 48, (32, 48, 64)
+HIDDEN, LINEAR = 256, 128
 STATISTICS = 3 * FRAME_WIDTH + FINE_WIDTH + COARSE_WIDTH + 2 * SIGNALS + 3 * WAVE_WIDTHS[2]
+
+READ = "statistics.clamped"
+"""The statistics, normed, as both kinds of features read them."""
 
 GRAVITY = 9.80665
 SCALE = np.array([1 / GRAVITY] * 3 + [1.0] * 3, np.float32)
@@ -89,11 +94,13 @@ SHAPES: dict[str, Shape] = {
     **_norm("statistics", STATISTICS),
     "hidden.weight": (HIDDEN, STATISTICS),
     "hidden.bias": (HIDDEN,),
-    "mmcl_head.weight": (EMBEDDING_SIZE, HIDDEN),
+    "linear.weight": (LINEAR, STATISTICS),
+    "linear.bias": (LINEAR,),
+    "mmcl_head.weight": (EMBEDDING_SIZE, HIDDEN + LINEAR),
     "mmcl_head.bias": (EMBEDDING_SIZE,),
 }
 TRAINING_SHAPES: dict[str, Shape] = {
-    "ssl_head.weight": (EMBEDDING_SIZE, HIDDEN),
+    "ssl_head.weight": (EMBEDDING_SIZE, HIDDEN + LINEAR),
     "ssl_head.bias": (EMBEDDING_SIZE,),
 }
 
@@ -129,10 +136,12 @@ def build(tensors: dict[str, Array]) -> Graph:
         Binary("mul", "statistics.centred", norm.factor, "statistics.scaled"),
         Binary("add", "statistics.scaled", norm.summand, "statistics.normed"),
         Binary("minimum", "statistics.normed", _numbers(CLAMP), "statistics.below"),
-        Binary("maximum", "statistics.below", _numbers(-CLAMP), "statistics.clamped"),
-        Linear("statistics.clamped", "hidden.sums", tensors["hidden.weight"], tensors["hidden.bias"]),
+        Binary("maximum", "statistics.below", _numbers(-CLAMP), READ),
+        Linear(READ, "hidden.sums", tensors["hidden.weight"], tensors["hidden.bias"]),
         Unary("gelu", "hidden.sums", "hidden"),
-        Linear("hidden", EMBEDDING, tensors["mmcl_head.weight"], tensors["mmcl_head.bias"]),
+        Linear(READ, "linear", tensors["linear.weight"], tensors["linear.bias"]),
+        Concat(("hidden", "linear"), "features"),
+        Linear("features", EMBEDDING, tensors["mmcl_head.weight"], tensors["mmcl_head.bias"]),
     )
     return Graph(tuple(builder.steps))
 

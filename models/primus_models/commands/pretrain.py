@@ -55,6 +55,7 @@ The same command goes on with a run that was stopped. RUN/checkpoint.safetensors
 @click.option(
     "--validation", type=FloatRange(0, 0.5), help="Share of the users held out to choose the best checkpoint. [0.1]"
 )
+@click.option("--leave-out", "leave_out", help="Users to measure on, with commas: used for nothing here.")
 @click.option("--validate-every", type=int, help="Steps. [500]")
 @click.option("--save-every", type=int, help="Steps; a stopped run goes on from the last. [500]")
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="[32-true]")
@@ -71,6 +72,7 @@ def main(
     alpha: float | None,
     beta: float | None,
     gamma: float | None,
+    leave_out: str | None,
     accelerator: str,
     devices: int,
     nodes: int,
@@ -82,6 +84,8 @@ def main(
     from primus_models.preparation import prepared as data
 
     settings = {name: value for name, value in options.items() if value is not None and value != ()}
+    if leave_out is not None:
+        settings["leave_out"] = tuple(filter(None, map(str.strip, leave_out.split(","))))
     if (weights := _weights(losses, alpha, beta, gamma)) is not None:
         settings["weights"] = weights
     opened = data.load(prepared)

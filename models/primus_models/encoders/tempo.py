@@ -128,15 +128,16 @@ class Encoder(TrainableEncoder):
         self.statistics = Norm(tempo.STATISTICS)
         self.dropout = nn.Dropout(0.3)
         self.hidden = nn.Linear(tempo.STATISTICS, tempo.HIDDEN)
-        self.ssl_head = nn.Linear(tempo.HIDDEN, 512)
-        self.mmcl_head = nn.Linear(tempo.HIDDEN, 512)
+        self.linear = nn.Linear(tempo.STATISTICS, tempo.LINEAR)
+        self.ssl_head = nn.Linear(tempo.HIDDEN + tempo.LINEAR, 512)
+        self.mmcl_head = nn.Linear(tempo.HIDDEN + tempo.LINEAR, 512)
 
     scale: Tensor
     floor: Tensor
     waves: Tensor
 
     def features(self, windows: Tensor) -> Tensor:
-        """What both heads read, `(B, 384)`."""
+        """What both heads read, `(B, 384)`: 256 of the hidden layer, 128 linear in the statistics."""
         mean = windows.mean(dim=2, keepdim=True)
         axes, axes_means = (windows - mean) * self.scale, mean * self.scale
         longer = (axes_means * axes + 0.5 * axes**2)[:, :3].sum(dim=1, keepdim=True)
@@ -157,8 +158,8 @@ class Encoder(TrainableEncoder):
             *_statistics(self.wave(centred)),
         ]
         vector = self.statistics(torch.cat(parts, dim=1)).clamp(-tempo.CLAMP, tempo.CLAMP)
-        features: Tensor = F.gelu(self.hidden(self.dropout(vector)))
-        return features
+        seen = self.dropout(vector)
+        return torch.cat([F.gelu(self.hidden(seen)), self.linear(seen)], dim=1)
 
 
 def _statistics(x: Tensor) -> list[Tensor]:

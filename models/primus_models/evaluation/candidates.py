@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import safe_open
 
 from primus_models import features
-from primus_models.checkpoint import FORMAT, RELEASED, Checkpoint, load
+from primus_models.checkpoint import FORMAT, RELEASED, Checkpoint, is_released, load
 from primus_models.errors import CheckpointNotFoundError, EvaluationError
 from primus_models.evaluation.embedding import BATCH, Backend, by_reference, by_torch, has_torch, random_weights
 from primus_models.graph import Array
@@ -140,14 +140,12 @@ def open_encoder(named: Named, backend: Backend | None = None, runtime: str | No
     """
     if named.path.is_dir() or named.path.suffix == ".zip":
         return _bundle(named, runtime)
-    if not named.path.exists():
-        if str(named.path) not in RELEASED:
-            raise CheckpointNotFoundError(
-                f"there is no checkpoint and no bundle at {named.path}; the released checkpoints are called "
-                f"{' and '.join(RELEASED)}"
-            )
-        return of_checkpoint(load(named.path), named.name, named.aligned, backend)
-    if named.path.suffix != ".safetensors" and not _is_checkpoint(named.path):
+    if not (named.path.exists() or is_released(named.path)):
+        raise CheckpointNotFoundError(
+            f"there is no checkpoint and no bundle at {named.path}; the released checkpoints are called "
+            f"{' and '.join(RELEASED)}"
+        )
+    if not (named.path.suffix == ".safetensors" or is_released(named.path) or _is_checkpoint(named.path)):
         return _bundle(named, runtime)
     return of_checkpoint(load(named.path), named.name, named.aligned, backend)
 

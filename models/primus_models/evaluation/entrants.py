@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from primus_models.checkpoint import RELEASED, Checkpoint, load, released
+from primus_models.checkpoint import Checkpoint, is_released, load, released
 from primus_models.errors import EvaluationError
 from primus_models.evaluation.candidates import Encoder, Guessing, Handcrafted, Named, open_encoder, untrained
 from primus_models.evaluation.class_names import ZeroShot, vectors
@@ -112,6 +112,6 @@ def _probes(encoder: Encoder, choice: Choice, labels: tuple[str, ...]) -> tuple[
 def _first_checkpoint(given: Sequence[Named]) -> Checkpoint:
     """The network whose random weights stand beside: the first checkpoint's, else the released one's."""
     for named in given:
-        if named.path.suffix == ".safetensors" or (str(named.path) in RELEASED and not named.path.exists()):
+        if named.path.suffix == ".safetensors" or is_released(named.path):
             return load(named.path)
     return load(released())

@@ -81,21 +81,29 @@ def windows_of(prepared: Prepared, config: Configuration) -> Windows:
     """Which windows to train on, and which to hold out.
 
     Held out are the recordings that the publishers call "val"; where they made no split, every so many-th user, so that
-    nobody is on both sides. Recordings that they call "test" are used for nothing.
+    nobody is on both sides. Recordings that they call "test", and users who are left out, are used for nothing.
 
     Raises:
-        PretrainingError: too few windows or users, a tower that is not prepared, or no labels for standard training.
+        PretrainingError: too few windows or users, one to leave out who is not there, a tower that is not prepared, or
+            no labels for standard training.
     """
     splits = prepared.splits
+    users = sorted(set(prepared.users.tolist()))
+    if unknown := sorted(set(config.leave_out) - set(users)):
+        raise PretrainingError(
+            f"there is no user {unknown[0]!r} to leave out; there are {', '.join(users[:40])}: choose among these"
+        )
+    users = [user for user in users if user not in config.leave_out]
     if (splits == "val").any():
         held_out, train = splits == "val", splits == "train"
     else:
-        users = sorted(set(prepared.users.tolist()))
         count = min(round(config.validation * len(users)), len(users) - 1) if config.validation else 0
         count = max(count, 1) if config.validation and len(users) > 1 else count
         chosen = {users[number] for number in permutation(config.seed, "users", 0, len(users)).tolist()[:count]}
         held_out = np.isin(prepared.users, sorted(chosen)) & (splits != "test")
         train = ~held_out & (splits != "test")
+    measured_on = np.isin(prepared.users, config.leave_out)
+    held_out, train = held_out & ~measured_on, train & ~measured_on
     if config.objective == "standard":
         if not prepared.labels:
             raise PretrainingError("standard training needs labels; this prepared data set has none")

@@ -41,6 +41,7 @@ class Configuration(BaseModel):
         seed: all that is random follows from it.
         validation: share of the users, 0 to 0.5, on whom the best checkpoint is chosen, where the publishers of the
             data made no split; 0: the last one is taken.
+        leave_out: users whose windows are used for nothing, neither trained nor validated on: those to measure on.
         validate_every, save_every: steps.
         precision: as Lightning names it.
     """
@@ -63,6 +64,7 @@ class Configuration(BaseModel):
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    leave_out: tuple[str, ...] = ()
     validate_every: Annotated[int, Field(ge=1)] = 500
     save_every: Annotated[int, Field(ge=1)] = 500
     precision: Precision = "32-true"

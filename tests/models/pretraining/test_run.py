@@ -18,6 +18,7 @@ from prepared_data import write_prepared
 
 from primus_models.checkpoint import load
 from primus_models.commands.pretrain import main
+from primus_models.errors import PretrainingError
 from primus_models.preparation.prepared import Prepared
 from primus_models.preparation.prepared import load as load_prepared
 from primus_models.pretraining.batches import windows_of
@@ -108,7 +109,7 @@ def few_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--objective", "imu2clip", "--video-tower", ""],
         ["--objective", "multitask", "--augmentation", "reverse", "--augmentation", "negate"],
         ["--objective", "standard"],
-        ["--precision", "bf16-mixed", "--validation", "0"],
+        ["--precision", "bf16-mixed", "--validation", "0", "--leave-out", "user1"],
     ],
     ids=" ".join,
 )
@@ -138,6 +139,16 @@ def test_nobody_is_trained_on_and_held_out(prepared: Prepared) -> None:
     trained, held = set(prepared.users[data.train]), set(prepared.users[data.held_out])
     assert not trained & held
     assert len(held) == 2
+
+
+def test_who_is_left_out_is_used_for_nothing(prepared: Prepared) -> None:
+    user = str(prepared.users[0])
+    data = windows_of(prepared, Configuration(batch=16, leave_out=(user,)))
+    assert not np.isin(prepared.users[np.concatenate([data.train, data.held_out])], [user]).any()
+    assert len(data.train) + len(data.held_out) == int((prepared.users != user).sum())
+    assert len(data.held_out) > 0
+    with pytest.raises(PretrainingError, match="no user 'nobody' to leave out"):
+        windows_of(prepared, Configuration(batch=16, leave_out=("nobody",)))
 
 
 def test_the_publishers_split_is_kept_to(tmp_path: Path) -> None:
