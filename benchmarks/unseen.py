@@ -2,6 +2,7 @@
 
     python benchmarks/unseen.py --data classyglass-1AB.tar.xz -o unseen
     python benchmarks/unseen.py --data classyglass-1AB.tar.xz -o unseen --split studies --trials 20 --json
+    python benchmarks/unseen.py --data classyglass-1AB.tar.xz -o unseen --learn-mounts
     python benchmarks/unseen.py --data classyglass-1AB.tar.xz -o unseen-primus --architecture primus
 
 Every split trains an encoder anew by the released recipe on some people, exports it as int8, and measures the bundle
@@ -12,8 +13,10 @@ through the SDK on the others, few-shot, beside logistic regression and a random
     people-N   every fifth person from the N-th on is left out: five splits that measure everybody once
 
 A trial parts the people measured on at random in two; shots are drawn from each half, and the other is tested. The
-differences are of the same trials, with the standard error of their mean. The folder keeps what was done: the same
-command goes on, and `unseen.png` and one `SPLIT.json` (as of primus-evaluate) for each split stand in it.
+differences are of the same trials, with the standard error of their mean. With `--learn-mounts` everybody's windows are
+first turned by the mount that the SDK learns from them (`primus_sdk.MountLearner`), for all candidates. The folder
+keeps what was done: the same command goes on, and `unseen.png` and one `SPLIT.json` (as of primus-evaluate) for each
+split stand in it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+import numpy as np
 import torch
 
 from primus_export.export import Request, export
@@ -37,13 +41,14 @@ from primus_models.data import Signal, read_classyglass
 from primus_models.evaluation import plots, results
 from primus_models.evaluation.cache import Cache
 from primus_models.evaluation.candidates import Handcrafted, Named, open_encoder
-from primus_models.evaluation.data import from_signals
+from primus_models.evaluation.data import Labelled, from_signals
 from primus_models.evaluation.measure import Contestant, measure
 from primus_models.evaluation.probes import DeviceHead, forest, logistic
 from primus_models.evaluation.protocol import ALL, Plan
 from primus_models.finishing import finish
 from primus_models.train import RECIPES, train
-from primus_sdk.errors import PrimusError
+from primus_sdk import MountLearner
+from primus_sdk.errors import CalibrationError, PrimusError
 
 SHOTS = (1, 5, 10, 50, 100)
 FIRST_STUDY = range(1, 13)
@@ -74,12 +79,32 @@ def trained(split: str, known: list[Signal], recipe: Any, folder: Path) -> Path:
     return bundle
 
 
-def measured(split: str, signals: list[Signal], recipe: Any, trials: int, folder: Path) -> results.Results:
-    """A split's figures."""
+def mounted(data: Labelled) -> Labelled:
+    """The same windows, each person's turned by the mount that the SDK learns from them, where it can."""
+    array = data.array.copy()
+    for user in data.users:
+        learner, rows = MountLearner(), data.rows[data.user == user]
+        for window in array[rows]:
+            learner.add(window)
+        try:
+            rotation = learner.rotation()
+        except CalibrationError as error:
+            say(f"{data.source}: no mount is learnt of {user}: {error}")
+        else:
+            array[rows] = np.kron(np.eye(2), rotation).astype(np.float32) @ array[rows]  # both sensors alike
+    return replace(data, array=array)
+
+
+def measured(
+    split: str, signals: list[Signal], recipe: Any, trials: int, folder: Path, mounts: bool = False
+) -> results.Results:
+    """A split's figures; with `mounts`, of windows turned by them."""
     users = sorted({signal.user for signal in signals}, key=int)
     out = left_out(split, users)
     bundle = trained(split, [s for s in signals if s.user not in out], recipe, folder)
     data = replace(from_signals("classyglass", [s for s in signals if s.user in out]), source=split)
+    if mounts:
+        split, data = f"{split}-mounts", mounted(data)
     encoder = open_encoder(Named(bundle, f"{recipe.architecture}, int8"), runtime="onnxruntime")
     contestants = [Contestant(encoder, (DeviceHead(),)), Contestant(Handcrafted(), (logistic(), forest()))]
     found = measure(
@@ -135,6 +160,7 @@ def main() -> int:
     parser.add_argument("--split", action="append", choices=SPLITS, help="only this; repeatable (default: all)")
     parser.add_argument("--trials", type=int, default=8, help="partings of the people (default 8)")
     parser.add_argument("--epochs", type=int, help="passes over the data, instead of the recipe's")
+    parser.add_argument("--learn-mounts", action="store_true", help="turn everybody's windows by the mount learnt")
     parser.add_argument("--json", action="store_true", help="print the differences as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -145,10 +171,11 @@ def main() -> int:
         signals = read_classyglass(options.data)
         found: dict[str, results.Results] = {}
         for split in options.split or SPLITS:
-            found[split] = measured(split, signals, recipe, options.trials, options.output)
+            found[split] = measured(split, signals, recipe, options.trials, options.output, options.learn_mounts)
             if not options.json:
                 show(split, found[split])
-        plots.few_shot(list(found.values()), options.output / "unseen.png", "accuracy")
+        picture = options.output / ("unseen-mounts.png" if options.learn_mounts else "unseen.png")
+        plots.few_shot(list(found.values()), picture, "accuracy")
     except (PrimusError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

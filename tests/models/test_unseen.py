@@ -67,3 +67,23 @@ def test_a_split_is_trained_exported_and_measured_and_not_a_second_time(
     monkeypatch.setattr(unseen, "train", lambda *anything: pytest.fail("trained twice"))
     assert unseen.main() == 0
     assert json.loads(capsys.readouterr().out) == first
+
+
+def test_windows_are_turned_by_the_mount_that_their_wearer_shows(unseen: ModuleType) -> None:
+    generator, t = np.random.default_rng(0), np.arange(1500) / 50
+    tilt = np.array([[0.8, 0.6, 0.0], [-0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
+    people = []
+    for user, mount in (("1", np.eye(3)), ("2", tilt), ("3", np.eye(3))):
+        for label in ("walking", "sitting"):
+            imu = generator.normal(0, 0.02, (6, 1500))
+            imu[1] += 9.81 + (2 * np.sin(2 * np.pi * 2 * t) if label == "walking" and user != "3" else 0)
+            turned = np.concatenate([mount @ imu[:3], mount @ imu[3:]]).astype(np.float32)
+            people += [Signal(user, label, np.tile(turned, 3))]
+    data = unseen.from_signals("made", people)
+    after = unseen.mounted(data)
+    for user, angle in (("1", 0.0), ("2", 0.0), ("3", 0.0)):
+        gravity = after.array[after.rows[after.user == user]][:, :3].mean(axis=(0, 2))
+        assert np.degrees(np.arccos(gravity[1] / np.linalg.norm(gravity))) == pytest.approx(angle, abs=0.5)
+    still = data.rows[data.user == "3"]
+    assert (after.array[still] == data.array[still]).all()  # who never moves shows no mount
+    assert not np.allclose(after.array, data.array)
