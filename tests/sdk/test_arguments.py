@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from primus_sdk import (
+    BundleError,
     CalibrationError,
     Calibrator,
     FaultPolicy,
     Head,
     HeadError,
+    HeadStore,
     MountLearner,
     PrimusError,
     Recogniser,
@@ -26,6 +28,7 @@ from primus_sdk import (
     check_pose,
     load,
 )
+from primus_sdk.bundles import bundle
 from primus_sdk.calibration.fit import fit_head
 
 ENCODER = "ab" * 32
@@ -38,6 +41,22 @@ NOT_ONE = ("1", [1], 1j, True, np.array([1.0, 2.0]), float("nan"), HUGE)
 @pytest.fixture(scope="module")
 def recogniser(folder: Path) -> Recogniser:
     return load(folder)
+
+
+@pytest.mark.parametrize("value", [None, 3, b"name", ["name"]], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    ("error", "call"),
+    [
+        (HeadError, Head.load),
+        (HeadError, HeadStore),
+        (HeadError, lambda value: fit_head(EMBEDDINGS, LABELS, ENCODER).save(value)),
+        (BundleError, lambda value: bundle.read(value)),
+    ],
+    ids=["load a head", "a store", "save a head", "read a bundle"],
+)
+def test_a_path_that_is_none_is_refused(error: type[PrimusError], call: Callable[[Any], object], value: Any) -> None:
+    with pytest.raises(error, match="expected a path"):
+        call(value)
 
 
 @pytest.mark.parametrize("value", NOT_ONE, ids=lambda value: f"{type(value).__name__}")

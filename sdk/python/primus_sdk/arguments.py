@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -71,6 +73,17 @@ def text(value: object, name: str, error: type[PrimusError]) -> str:
     if not isinstance(value, str) or not value or not value.encode("utf-8", "ignore").decode() == value:
         raise wrong(value, name, "a text that is not empty", error)
     return value
+
+
+def path(value: object, name: str, error: type[PrimusError]) -> Path:
+    """A file's or a folder's name.
+
+    Raises:
+        error: it is none, or of bytes; as `number`.
+    """
+    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+        raise wrong(value, name, "a path: a text, or a pathlib.Path", error)
+    return Path(value)
 
 
 def floats(values: Any, name: str, error: type[PrimusError], kind: DTypeLike = np.float64) -> NDArray[Any]:

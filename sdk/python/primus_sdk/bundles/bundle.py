@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from primus_sdk import arguments
 from primus_sdk.bundles.manifest import MANIFEST, SEAL, Manifest, Model
 from primus_sdk.bundles.sealing import check_manifest, seal_manifest, seal_zip
 from primus_sdk.errors import BundleError, BundleNotFoundError
@@ -47,9 +48,9 @@ def read(path: str | os.PathLike[str]) -> Bundle:
 
     Raises:
         BundleNotFoundError: nothing is there, or a file of the bundle is missing.
-        BundleError: no bundle, of a newer schema, truncated, or altered in any bit.
+        BundleError: no path, no bundle, of a newer schema, truncated, or altered in any bit.
     """
-    path = Path(path)
+    path = arguments.path(path, "the bundle", BundleError)
     try:
         if path.is_dir():
             return _read(_folder_reader(path))

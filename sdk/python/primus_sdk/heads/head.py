@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -161,22 +160,23 @@ class Head:
 
         Raises:
             OutputError: the file cannot be written; what stood there is untouched.
+            HeadError: that is no path.
         """
-        write_atomically(Path(path), self.to_bytes())
+        write_atomically(arguments.path(path, "the head's file", HeadError), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Head:
         """Read a head.
 
         Raises:
-            HeadError: nothing there, no head, of a newer schema, truncated, or altered in any bit.
+            HeadError: no path, nothing there, no head, of a newer schema, truncated, or altered in any bit.
         """
-        path = Path(path)
-        content = FILE.read(path)
+        file = arguments.path(path, "the head's file", HeadError)
+        content = FILE.read(file)
         try:
             return cls.from_bytes(content)
         except HeadError as error:
-            raise HeadError(f"{path}: {error}") from error
+            raise HeadError(f"{file}: {error}") from error
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Head:

@@ -60,11 +60,12 @@ class HeadStore:
         """Use a folder, which the first `save` makes.
 
         Raises:
-            HeadError: `keep` is below 2: there would be nothing to roll back to; or the folder's name holds a zero
-                byte.
+            HeadError: `keep` is below 2: there would be nothing to roll back to; or the folder is no path, or its name
+                holds a zero byte.
         """
         expected = "2 or more, the current head and one to roll back to"
-        self._folder, self._keep = Path(folder), arguments.whole(keep, "keep", expected, HeadError, 2)
+        self._folder = arguments.path(folder, "the folder", HeadError)
+        self._keep = arguments.whole(keep, "keep", expected, HeadError, 2)
         if "\0" in str(self._folder):
             raise arguments.wrong(str(self._folder), "the folder", "a name without zero bytes", HeadError)
 
