@@ -69,8 +69,9 @@ RECIPES = {
     "primus": Configuration(),
     "tempo": Configuration(
         architecture="tempo",
-        epochs=26,
+        epochs=40,
         learning_rate=1e-3,
+        dropout=0.3,
         contrast_share=0.5,
         mixup=0.3,
         bfloat16=False,
