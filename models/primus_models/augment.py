@@ -20,9 +20,11 @@ HALF_TURNED = 0.5
 # Standard deviations in radians: tilts about any axis, turns about the vertical, and of the temple about its own normal
 # (the sensor's z), by which mounts differ most: those of 7 of 27 people sat more than 20 degrees off.
 TILT, YAW, ROLL = 0.12, 0.2, 0.35
+# Standard deviations: of the logarithm of how vigorously somebody moves, and of a gyroscope's bias in rad/s.
+VIGOUR, BIAS = 0.15, 0.05
 
 # The sensor sat upside down, mirrored or as meant: the half turns about x, y and z, and none.
-_HALF_TURNS = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
+HALF_TURNS = torch.tensor([[1.0, 1.0, 1.0], [1.0, -1.0, -1.0], [-1.0, 1.0, -1.0], [-1.0, -1.0, 1.0]])
 
 
 def augment(stretches: Tensor) -> Tensor:
@@ -54,7 +56,7 @@ def _warp(stretches: Tensor) -> Tensor:
 
 def _rescale_motion(x: Tensor) -> Tensor:
     """People move more or less vigorously; gravity does not."""
-    factor = (0.15 * torch.randn(len(x), 1, 1)).exp()
+    factor = (VIGOUR * torch.randn(len(x), 1, 1)).exp()
     gravity = x[:, :3].mean(dim=2, keepdim=True)
     return torch.cat([gravity + (x[:, :3] - gravity) * factor, x[:, 3:] * factor], dim=1)
 
@@ -69,13 +71,13 @@ def _turn(x: Tensor) -> Tensor:
     vertical = gravity / gravity.norm(dim=1, keepdim=True).clamp_min(1e-6)
     vector = TILT * torch.randn(batch, 3) + YAW * torch.randn(batch, 1) * vertical
     vector[:, 2] += ROLL * torch.randn(batch)
-    rotation = _HALF_TURNS[flip][:, :, None] * _rotation(vector)
+    rotation = HALF_TURNS[flip][:, :, None] * rotation_by(vector)
     return torch.cat([rotation @ x[:, :3], rotation @ x[:, 3:]], dim=1)
 
 
-def _rotation(vector: Tensor) -> Tensor:
+def rotation_by(vector: Tensor) -> Tensor:
     """Rotation matrices `(B, 3, 3)` for rotation vectors `(B, 3)` in radians."""
-    skew = torch.zeros(len(vector), 3, 3)
+    skew = torch.zeros(len(vector), 3, 3, device=vector.device)
     skew[:, 0, 1], skew[:, 0, 2], skew[:, 1, 2] = -vector[:, 2], vector[:, 1], -vector[:, 0]
     rotation: Tensor = torch.linalg.matrix_exp(skew - skew.transpose(1, 2))
     return rotation
@@ -85,5 +87,5 @@ def _sensor_errors(x: Tensor) -> Tensor:
     """White noise, and for half of the windows a constant bias of the gyroscope."""
     batch = len(x)
     noise = torch.randn_like(x) * torch.tensor([0.01] * 3 + [0.003] * 3)[:, None]
-    bias = 0.05 * torch.randn(batch, 3, 1) * _sometimes(batch, 0.5)
+    bias = BIAS * torch.randn(batch, 3, 1) * _sometimes(batch, 0.5)
     return x + noise + torch.cat([torch.zeros_like(bias), bias], dim=1)

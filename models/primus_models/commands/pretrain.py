@@ -44,6 +44,12 @@ The same command goes on with a run that was stopped. RUN/checkpoint.safetensors
 @click.option(
     "--augmentation", "augmentations", multiple=True, help="One after the other; may be repeated. [scale, reverse]"
 )
+@click.option(
+    "--input-augmentation",
+    "input_augmentations",
+    multiple=True,
+    help="Done to every window before any loss sees it; may be repeated. [none]",
+)
 @click.option("--text-tower", help="Whose text embeddings to use; '' for none. [the one that is prepared]")
 @click.option("--video-tower", help="Whose video embeddings to use; '' for none. [the one that is prepared]")
 @click.option("--architecture", help="The encoder. [primus]")

@@ -1,5 +1,7 @@
 """The transformations of SimCLR-HAR (arXiv 2011.11542, section 3.3; paper section II-A), each on a whole batch at once.
 
+After them those that differ from wearer to wearer: mount, vigour, and the gyroscope's bias (`primus_models.augment`).
+
 All take windows (B, 6, T), accelerometer x y z and gyroscope x y z, and a `Draw`, work on the windows' own device, and
 give (B, 6, T). None loops over windows. Both sensors sit on one board: what turns or swaps axes does so to both alike.
 """
@@ -13,6 +15,7 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
+from primus_models.augment import BIAS, HALF_TURNED, HALF_TURNS, ROLL, TILT, VIGOUR, YAW, rotation_by
 from primus_models.pretraining.draws import Draw
 
 Augmentation: TypeAlias = Callable[[Tensor, Draw], Tensor]
@@ -87,6 +90,31 @@ def warp(x: Tensor, draw: Draw) -> Tensor:
     return x.gather(2, index) * (1 - share) + x.gather(2, index + 1) * share
 
 
+def mount(x: Tensor, draw: Draw) -> Tensor:
+    """Worn another way: half of the windows by a half turn, all tilted, rolled and turned sideways as people's are."""
+    half_turns = HALF_TURNS.to(x.device)
+    turn = draw.choice(half_turns)
+    turn = torch.where(draw.uniform(1) < HALF_TURNED, turn, half_turns[0])
+    gravity = x[:, :3].mean(dim=2)
+    vertical = gravity / gravity.norm(dim=1, keepdim=True).clamp_min(1e-6)
+    vector = TILT * draw.normal(3) + YAW * draw.normal(1) * vertical
+    vector = vector + torch.nn.functional.pad(ROLL * draw.normal(1), (2, 0))
+    rotation = (turn[:, :, None] * rotation_by(vector)).to(x.dtype)
+    return torch.cat([rotation @ x[:, :3], rotation @ x[:, 3:]], dim=1)
+
+
+def vigour(x: Tensor, draw: Draw) -> Tensor:
+    """Moved more or less: what is not gravity times one factor, of a logarithm of deviation 0.15."""
+    factor = (VIGOUR * draw.normal(1, 1)).exp().to(x.dtype)
+    gravity = torch.nn.functional.pad(x[:, :3].mean(dim=2, keepdim=True), (0, 0, 0, 3))
+    return gravity + (x - gravity) * factor
+
+
+def bias(x: Tensor, draw: Draw) -> Tensor:
+    """A constant rate on each axis of the gyroscope, of deviation 0.05 rad/s."""
+    return x + torch.nn.functional.pad(BIAS * draw.normal(3, 1), (0, 0, 3, 0)).to(x.dtype)
+
+
 AUGMENTATIONS: Final[dict[str, Augmentation]] = {
     "noise": noise,
     "scale": scale,
@@ -96,6 +124,9 @@ AUGMENTATIONS: Final[dict[str, Augmentation]] = {
     "shuffle-channels": shuffle_channels,
     "permute-segments": permute_segments,
     "warp": warp,
+    "mount": mount,
+    "vigour": vigour,
+    "bias": bias,
 }
 
 

@@ -34,6 +34,8 @@ class Configuration(BaseModel):
         text_tower, video_tower: whose cached embeddings to use; empty: none. "auto": the only one that is prepared.
         aligned_share: of the windows, 0 to 1, that keep their text and video (Fig. 6).
         augmentations: one after the other (ss), or each a task (multitask: all of them).
+        input_augmentations: done to every window trained on before any loss sees it; the paper does none. Of few people
+            all losses but ss learn the windows by heart without.
         queue: windows that neighbours are found among.
         temperature: at the start; learnt.
         batch: windows a step, of all processes together.
@@ -55,6 +57,7 @@ class Configuration(BaseModel):
     video_tower: str = "auto"
     aligned_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     augmentations: tuple[str, ...] = ("scale", "reverse")
+    input_augmentations: tuple[str, ...] = ()
     queue: Annotated[int, Field(ge=1, le=1 << 22)] = 8192
     temperature: _Positive = 0.1
     batch: Annotated[int, Field(ge=2, le=1 << 17)] = 64
@@ -71,7 +74,7 @@ class Configuration(BaseModel):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for name in self.augmentations:
+        for name in (*self.augmentations, *self.input_augmentations):
             if name not in AUGMENTATIONS:
                 raise ValueError(f"there is no augmentation {name!r}; expected some of {', '.join(AUGMENTATIONS)}")
         if self.weights and self.objective != "primus":

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from primus_models.encoders import tensors_of
 from primus_models.errors import PretrainingError
 from primus_models.preparation.prepared import Prepared
 from primus_models.pretraining import state
+from primus_models.pretraining.augmentations import augmented
 from primus_models.pretraining.baselines import Multitask, Standard
 from primus_models.pretraining.batches import Windows, tower_name, windows_of
 from primus_models.pretraining.configuration import Configuration, to_yaml
@@ -136,6 +137,7 @@ class Run:
     def _step(self, chosen: Tensor) -> None:
         step = self.progress.step
         batch = self.windows.batch(chosen, self.fabric.device)
+        batch = replace(batch, imu=augmented(batch.imu, self.config.input_augmentations, self._draw("input", step)))
         losses = self.module(batch, self._draw("training", step), self._gather, True)
         if not math.isfinite(loss := float(losses["loss"].detach())):
             raise PretrainingError(

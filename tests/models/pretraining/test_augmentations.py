@@ -112,6 +112,28 @@ def test_noise_is_measured_by_each_sensors_motion() -> None:
     assert abs(float(added[:, 3:].std()) - 5) < 0.5
 
 
+def test_a_mount_turns_both_sensors_alike_and_half_of_them_upside_down() -> None:
+    x = torch.zeros(2000, 6, 4)
+    x[:, 1], x[:, 4] = 9.81, 1.0
+    y = AUGMENTATIONS["mount"](x, draw(total=2000))
+    torch.testing.assert_close(y[:, 3:] * 9.81, y[:, :3])
+    torch.testing.assert_close(y[:, 3:].norm(dim=1), torch.ones(2000, 4))
+    roll = torch.rad2deg((y[:, 3, 0] / y[:, 4, 0]).atan())
+    assert 18 < roll.std() < 25
+    assert 0.2 < (y[:, 4, 0] < 0).float().mean() < 0.3
+
+
+def test_vigour_and_bias_leave_gravity_alone() -> None:
+    x = windows(500)
+    stronger, biased = AUGMENTATIONS["vigour"](x, draw(total=500)), AUGMENTATIONS["bias"](x, draw(total=500))
+    torch.testing.assert_close(stronger[:, :3].mean(dim=2), x[:, :3].mean(dim=2), rtol=1e-4, atol=1e-4)
+    factors = stronger[:, 3:] / x[:, 3:]
+    torch.testing.assert_close(factors, factors[:, :1, :1].expand_as(factors), rtol=1e-3, atol=1e-3)
+    assert 0.12 < factors[:, 0, 0].log().std() < 0.18
+    assert torch.equal(biased[:, :3], x[:, :3])
+    assert 0.04 < (biased - x)[:, 3:, 0].std() < 0.06
+
+
 def test_one_after_the_other() -> None:
     x = windows()
     assert torch.equal(augmented(x, ("negate", "reverse"), draw()), -x.flip(dims=(2,)))

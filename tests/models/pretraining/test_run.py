@@ -101,7 +101,7 @@ def few_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "options",
     [
         ["--losses", "ss"],
-        ["--losses", "mm"],
+        ["--losses", "mm", "--input-augmentation", "mount", "--input-augmentation", "bias"],
         ["--losses", "ss,nn"],
         ["--losses", "mm,nn", "--aligned-share", "0.5"],
         ["--alpha", "0.5", "--beta", "0.5", "--gamma", "0"],
