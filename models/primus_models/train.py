@@ -27,16 +27,10 @@ from primus_models.checkpoint import Checkpoint, save_checkpoint
 from primus_models.data import Signal, read_classyglass, split
 from primus_models.encoders import encoder, tensors_of
 from primus_models.errors import TrainingError
-from primus_models.finishing import finish
+from primus_models.finishing import CREDIT, LICENCE, activities_beside, finish
 from primus_models.graph import EMBEDDING_SIZE, WINDOW
 from primus_sdk.commands._cli import click, command
 from primus_sdk.files import write_atomically
-
-LICENCE = "BSD-3-Clause-Clear"
-CREDIT = (
-    "ClassyGlass dataset, MU-Smart, github.com/MU-Smart/ClassyGlass, commit f8335387629081013916768f5ebc6b8c26bc0ef9, "
-    "CC BY 4.0"
-)
 
 
 @dataclass(frozen=True)
@@ -303,7 +297,7 @@ def main(data: Path, output: Path, architecture: str, epochs: int | None, seed: 
     }
     checkpoint, head = finish(run.checkpoint(provenance), known, config.text_tower, config.linear_share)
     save_checkpoint(checkpoint, output)
-    activities = output.with_name(f"{output.stem}-activities.safetensors")
+    activities = activities_beside(output)
     head.save(activities)
     state.unlink()
     click.echo(f"wrote {output} and {activities} ({run.seconds:.0f} s of training)", err=True)

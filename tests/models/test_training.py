@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from primus_models.checkpoint import load, save_checkpoint
 from primus_models.data import Signal, windows
 from primus_models.errors import TrainingError
 from primus_models.evaluation.embedding import by_torch
 from primus_models.towers.base import Opened
+from primus_sdk import Head
 
 torch = pytest.importorskip("torch", reason="training needs the train extra")
 
+from primus_models import finishing  # noqa: E402
 from primus_models.augment import LARGEST_WARP, REACH, augment  # noqa: E402  (they need torch)
 from primus_models.finishing import finish  # noqa: E402
 from primus_models.train import (  # noqa: E402
@@ -136,6 +139,28 @@ def test_what_is_released_has_a_head_that_knows_the_activities(signals: list[Sig
     head.check_encoder(checkpoint.sha256)
     found = np.array(head.labels)[head.probabilities(by_torch(checkpoint)(imu)).argmax(axis=1)]
     assert (found == labels).mean() > 0.9
+
+
+def test_a_pretrained_encoder_is_finished_by_one_command(
+    signals: list[Signal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "read_classyglass", lambda path: signals)
+    source, released = tmp_path / "checkpoint.safetensors", tmp_path / "mine.safetensors"
+    run = Training(QUICK, signals)
+    save_checkpoint(run.checkpoint({"users_trained_on": ["0", "2", "3"], "steps": 7}), source)
+    arguments = [str(source), "--data", "x", "-o", str(released)]
+    done = CliRunner().invoke(finishing.main, arguments)
+    assert done.exit_code == 0, done.output
+    checkpoint, head = load(released), Head.load(tmp_path / "mine-activities.safetensors")
+    assert (checkpoint.licence, checkpoint.provenance["steps"]) == (finishing.LICENCE, 7)
+    assert "CC BY" in checkpoint.provenance["data"]
+    assert checkpoint.sha256 == load(source).sha256
+    head.check_encoder(checkpoint.sha256)
+    assert head.counts == {"still": 6, "shaking": 12}  # the second who stands was not trained on
+    save_checkpoint(run.checkpoint({}), source)
+    refused = CliRunner().invoke(finishing.main, arguments)
+    assert refused.exit_code != 0
+    assert "names nobody of ClassyGlass" in refused.output
 
 
 def test_a_tower_without_text_is_refused(signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
