@@ -56,6 +56,7 @@ The same command goes on with a run that was stopped. RUN/checkpoint.safetensors
 @click.option("--epochs", type=int, help="[15]")
 @click.option("--batch", type=int, help="Windows a step, of all processes together. [64]")
 @click.option("--learning-rate", type=FloatRange(0), help="[2e-4]")
+@click.option("--schedule", type=click.Choice(["constant", "cosine"]), help="Of the learning rate. [constant]")
 @click.option("--queue", type=int, help="Windows that neighbours are found among. [8192]")
 @click.option("--seed", type=int, help="[0]")
 @click.option(

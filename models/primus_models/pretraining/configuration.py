@@ -12,6 +12,7 @@ from primus_models.errors import ArchitectureError, PretrainingError
 from primus_models.pretraining.augmentations import AUGMENTATIONS
 
 ObjectiveName = Literal["primus", "simclr", "imu2clip", "multitask", "standard"]
+Schedule = Literal["constant", "cosine"]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 WEIGHTS: Final[dict[str, dict[str, float]]] = {
@@ -40,6 +41,7 @@ class Configuration(BaseModel):
         temperature: at the start; learnt.
         batch: windows a step, of all processes together.
         epochs, learning_rate, weight_decay, clip: Adam's (AdamW's, with decay); 0 clips nothing.
+        schedule: "constant", as the paper's, or "cosine": the learning rate falls to 0 over the run along half a cosine.
         seed: all that is random follows from it.
         validation: share of the users, 0 to 0.5, on whom the best checkpoint is chosen, where the publishers of the
             data made no split; 0: the last one is taken.
@@ -63,6 +65,7 @@ class Configuration(BaseModel):
     batch: Annotated[int, Field(ge=2, le=1 << 17)] = 64
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 15
     learning_rate: _Positive = 2e-4
+    schedule: Schedule = "constant"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=1 << 32)] = 0

@@ -145,6 +145,8 @@ class Run:
                 f"{self.config.learning_rate}), clip gradients, or use the precision 32-true (it is "
                 f"{self.config.precision}). The state of the last step that was saved is kept in {self.folder}"
             )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._share_of_rate(step)
         self.optimizer.zero_grad()
         self.fabric.backward(losses["loss"])
         if self.config.clip:
@@ -152,6 +154,12 @@ class Run:
         self.optimizer.step()
         self.progress.step += 1
         self.progress.losses = {name: float(value.detach()) for name, value in losses.items()}
+
+    def _share_of_rate(self, step: int) -> float:
+        """Of the learning rate, from the step alone, so that a resumed run goes on with the same."""
+        if self.config.schedule == "constant":
+            return 1.0
+        return (1 + math.cos(math.pi * step / self.progress.steps)) / 2
 
     @torch.no_grad()
     def _validate(self) -> None:

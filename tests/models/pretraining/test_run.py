@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from lightning.fabric import Fabric
 from prepared_data import write_prepared
 
 from primus_models.checkpoint import load
@@ -23,6 +24,7 @@ from primus_models.preparation.prepared import Prepared
 from primus_models.preparation.prepared import load as load_prepared
 from primus_models.pretraining.batches import windows_of
 from primus_models.pretraining.configuration import Configuration
+from primus_models.pretraining.run import Run
 
 SMALL = ["--batch", "16", "--epochs", "1", "--accelerator", "cpu", "--threads", "1", "--queue", "64"]
 
@@ -108,7 +110,7 @@ def few_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["--objective", "simclr", "--augmentation", "noise", "--augmentation", "warp"],
         ["--objective", "imu2clip", "--video-tower", ""],
         ["--objective", "multitask", "--augmentation", "reverse", "--augmentation", "negate"],
-        ["--objective", "standard"],
+        ["--objective", "standard", "--schedule", "cosine"],
         ["--precision", "bf16-mixed", "--validation", "0", "--leave-out", "user1"],
     ],
     ids=" ".join,
@@ -126,6 +128,16 @@ def test_training_learns_what_there_is_to_learn(prepared_path: Path, tmp_path: P
     invoke(prepared_path, "-o", tmp_path, *SMALL, *options)
     validation = load(tmp_path / "checkpoint.safetensors").provenance["validation"]
     assert min(validation.values()) < 0.5 * validation["5"]
+
+
+def test_the_rate_falls_along_half_a_cosine(few_path: Path, tmp_path: Path) -> None:
+    config = Configuration(batch=16, epochs=3, schedule="cosine", learning_rate=0.01, validation=0)
+    run = Run(Fabric(accelerator="cpu", devices=1), config, load_prepared(few_path), tmp_path)
+    rates = []
+    run.train(lambda progress: rates.append(run.optimizer.param_groups[0]["lr"]))
+    expected = 0.005 * (1 + np.cos(np.pi * np.arange(run.progress.steps) / run.progress.steps))
+    assert len(rates) > 3
+    np.testing.assert_allclose(rates, expected)
 
 
 def test_a_share_of_aligned_windows_is_part_of_every_larger_share(prepared: Prepared) -> None:
