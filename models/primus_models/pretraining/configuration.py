@@ -41,7 +41,7 @@ class Configuration(BaseModel):
         temperature: at the start; learnt.
         batch: windows a step, of all processes together.
         epochs, learning_rate, weight_decay, clip: Adam's (AdamW's, with decay); 0 clips nothing.
-        schedule: "constant", as the paper's, or "cosine": the learning rate falls to 0 over the run along half a cosine.
+        schedule: "constant", as the paper's, or "cosine": the learning rate falls to 0 along half a cosine.
         seed: all that is random follows from it.
         validation: share of the users, 0 to 0.5, on whom the best checkpoint is chosen, where the publishers of the
             data made no split; 0: the last one is taken.
