@@ -195,8 +195,9 @@ def test_the_command_builds_the_head_in(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_command_says_in_one_line_what_is_missing(tmp_path: Path) -> None:
     vectors = vectors_file(tmp_path / "v.safetensors")
     out = ("--format", "onnx", "-o", tmp_path / "b")
-    refused(run("primus", *out, "--labels", "walking,running"), "aligned with text", "calibrate a head")
-    refused(run("primus", *out, "--labels", "a,b", "--text-embeddings", vectors), "aligned with text")
+    save_checkpoint(aligned(None), plain := tmp_path / "plain.safetensors")
+    refused(run(plain, *out, "--labels", "walking,running"), "aligned with text", "calibrate a head")
+    refused(run(plain, *out, "--labels", "a,b", "--text-embeddings", vectors), "aligned with text")
     refused(run(*out, "--labels", "a,b", "--text-embeddings", vectors), "all-MiniLM-L6-v2")
     refused(run(*out, "--text-embeddings", vectors), "goes with --labels")
     save_checkpoint(aligned(), tmp_path / "a.safetensors")

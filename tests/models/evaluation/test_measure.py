@@ -165,8 +165,9 @@ def test_zero_shot_takes_the_nearest_class_name(data: Labelled, tensors: dict[st
     assert (tmp_path / "zero.png").stat().st_size > 1000
     with pytest.raises(EvaluationError, match="say --shots 0"):
         plots.confusions([only], tmp_path / "most.png")
+    save_checkpoint(replace(aligned, text=None), tmp_path / "r.safetensors")
     with pytest.raises(EvaluationError, match="aligned with text"):
-        encoders(opened([Named(released("primus"), "r")], choice), choice, data.labels)
+        encoders(opened([Named(tmp_path / "r.safetensors", "r")], choice), choice, data.labels)
 
 
 def test_the_papers_probe_starts_as_zero_shot_and_learns(data: Labelled) -> None:
