@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo-output
+RELEASED := models/primus_models/released
 DATA ?= ../shared/data/classyglass-1AB.tar.xz
 
 # One thread for each numeric library: results do not depend on the machine's core count, and small arrays run faster.
@@ -103,10 +104,11 @@ bench: $(VENV)/.bench ## Size, accuracy and speed beside the default converters,
 unseen: $(VENV)/.bench ## Ours beside handcrafted features, on people and places not trained on (an hour; goes on where it stopped)
 	$(BIN)/python benchmarks/unseen.py --data $(DATA) -o $(OUT)/unseen
 
-model: $(VENV)/.test ## Train the released checkpoints again (DATA=the ClassyGlass archive or folder)
-	for one in primus tempo; do \
-		$(BIN)/python -m primus_models.train --architecture $$one --data $(DATA) \
-			-o models/primus_models/released/$$one.safetensors || exit 1; done
+model: $(VENV)/.test ## Train the released checkpoints again (DATA=the ClassyGlass archive or folder; resumable)
+	$(BIN)/python -m primus_models.train --architecture tempo --data $(DATA) -o $(RELEASED)/tempo.safetensors
+	$(BIN)/primus-prepare classyglass $(DATA) -o $(OUT)/prepared --hop 1 --text-tower minilm --set captions=labels
+	$(BIN)/primus-pretrain $(OUT)/prepared -o $(OUT)/primus --config $(RELEASED)/primus.yaml --threads 2
+	$(BIN)/python -m primus_models.finishing $(OUT)/primus/checkpoint.safetensors --data $(DATA) -o $(RELEASED)/primus.safetensors
 
 bundle: $(VENV)/.demo ## Rebuild the bundle that the wheel carries
 	$(BIN)/primus-export --format onnx --format tflite --int8 -o sdk/python/primus_sdk/released
