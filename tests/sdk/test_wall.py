@@ -32,6 +32,11 @@ def test_importing_the_sdk_loads_numpy_only() -> None:
     assert not HEAVY & loaded
 
 
+def test_a_start_does_without_what_only_some_programs_need() -> None:
+    ours = loaded_by("import primus_sdk") - loaded_by("import numpy")
+    assert not {"pathlib", "urllib.parse", "tempfile", "zipfile", "importlib.metadata"} & ours
+
+
 def test_loading_a_bundle_brings_its_runtime_and_no_more(folder: Path) -> None:
     loaded = loaded_by("import sys, primus_sdk; primus_sdk.load(sys.argv[1])", str(folder))
     assert HEAVY & loaded == {"onnxruntime", "safetensors"}

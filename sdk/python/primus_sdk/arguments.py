@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -75,15 +74,16 @@ def text(value: object, name: str, error: type[PrimusError]) -> str:
     return value
 
 
-def path(value: object, name: str, error: type[PrimusError]) -> Path:
-    """A file's or a folder's name.
+def path(value: object, name: str, error: type[PrimusError]) -> str:
+    """A file's or a folder's name: a text, since pathlib's import is a thirtieth of a start.
 
     Raises:
         error: it is none, or of bytes; as `number`.
     """
-    if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str):
         raise wrong(value, name, "a path: a text, or a pathlib.Path", error)
-    return Path(value)
+    return text
 
 
 def floats(values: Any, name: str, error: type[PrimusError], kind: DTypeLike = np.float64) -> NDArray[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from primus_sdk.errors import OutputError
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new one, never a part.
 
     Raises:
@@ -23,18 +22,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     import tempfile  # not needed to start with
 
     temporary: str | None = None
+    folder, name = os.path.split(os.fspath(path))
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
         if temporary is not None:
             with contextlib.suppress(OSError):
-                Path(temporary).unlink()
+                os.unlink(temporary)
         why = getattr(error, "strerror", None) or error
         raise OutputError(f"cannot write {path}: {why}; choose a folder that can be written") from error
 

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,14 +45,14 @@ class TensorFile:
         whole = {**metadata, "format": self.format, "schema_version": str(self.version)}
         return safetensors_bytes(tensors, {**whole, "sha256": self.sha256(tensors, whole)})
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str | os.PathLike[str]) -> bytes:
         """The file's bytes, and no more than one too many.
 
         Raises:
             error: it is not there, or cannot be read.
         """
         try:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 return file.read(self.largest + 1)
         except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
             where, why = os.fspath(path), getattr(error, "strerror", None) or error

@@ -10,7 +10,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from primus_sdk import arguments
 from primus_sdk.bundles.manifest import MANIFEST, SEAL, Manifest, Model
@@ -38,9 +37,9 @@ class Bundle:
         return {path: self.files[path] for path in self.manifest.files_of(model)}
 
 
-def released() -> Path:
+def released() -> str:
     """The bundle that comes with the package: the released encoder, int8, for ONNX Runtime and for LiteRT."""
-    return Path(__file__).parents[1] / "released"
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "released")
 
 
 def read(path: str | os.PathLike[str]) -> Bundle:
@@ -52,9 +51,9 @@ def read(path: str | os.PathLike[str]) -> Bundle:
     """
     path = arguments.path(path, "the bundle", BundleError)
     try:
-        if path.is_dir():
+        if os.path.isdir(path):
             return _read(_folder_reader(path))
-        if path.is_file():
+        if os.path.isfile(path):
             from primus_sdk.bundles import zipped  # not for every start
 
             return zipped.read(path, _read)
@@ -80,12 +79,12 @@ def _read(reader: Reader) -> Bundle:
     return Bundle(manifest, files)
 
 
-def _folder_reader(folder: Path) -> Reader:
+def _folder_reader(folder: str) -> Reader:
     def reader(path: str, limit: int) -> bytes:
-        file = folder / path
-        if not file.is_file():
+        file = os.path.join(folder, path)
+        if not os.path.isfile(file):
             raise BundleNotFoundError(f"the bundle lacks {path}; is the folder a whole bundle?")
-        with file.open("rb") as stream:
+        with open(file, "rb") as stream:
             return stream.read(limit)
 
     return reader

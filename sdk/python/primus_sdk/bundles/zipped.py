@@ -7,7 +7,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from primus_sdk.bundles.manifest import MANIFEST, MAX_BUNDLE_BYTES, MAX_FILES, is_safe_path
@@ -19,14 +18,14 @@ Reader = Callable[[str, int], bytes]
 """Reads a file of the bundle by name, at most so many bytes; raises BundleNotFoundError where there is none."""
 
 
-def read(path: Path, read_by: Callable[[Reader], _T]) -> _T:
+def read(path: str, read_by: Callable[[Reader], _T]) -> _T:
     """What `read_by` makes of the zip's members.
 
     Raises:
         BundleError: it is too large, or damaged, or has members that no bundle has.
         BundleNotFoundError: it lacks a member that is asked for.
     """
-    with path.open("rb") as stream:
+    with open(path, "rb") as stream:
         content = stream.read(MAX_BUNDLE_BYTES + 1)
     if len(content) > MAX_BUNDLE_BYTES:
         raise BundleError(f"the file is larger than any bundle ({MAX_BUNDLE_BYTES >> 20} MiB)")

@@ -64,7 +64,7 @@ class HeadStore:
                 holds a zero byte.
         """
         expected = "2 or more, the current head and one to roll back to"
-        self._folder = arguments.path(folder, "the folder", HeadError)
+        self._folder = Path(arguments.path(folder, "the folder", HeadError))
         self._keep = arguments.whole(keep, "keep", expected, HeadError, 2)
         if "\0" in str(self._folder):
             raise arguments.wrong(str(self._folder), "the folder", "a name without zero bytes", HeadError)

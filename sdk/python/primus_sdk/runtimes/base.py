@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import abc
 import importlib.util
+import os
 import sys
 import threading
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -110,5 +110,7 @@ def _beside(module: str, distribution: str) -> str | None:
     if spec is None or spec.origin is None:
         return None
     name = distribution.replace("-", "_")
-    found = list(Path(spec.origin).parent.parent.glob(f"{name}-*.dist-info"))
-    return found[0].name.removeprefix(f"{name}-").removesuffix(".dist-info") if len(found) == 1 else None
+    start, end = f"{name}-", ".dist-info"
+    around = os.listdir(os.path.dirname(os.path.dirname(spec.origin)))
+    found = [entry for entry in around if entry.startswith(start) and entry.endswith(end)]
+    return found[0].removeprefix(start).removesuffix(end) if len(found) == 1 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ class CoreMLRuntime(OneAtATime):
     def __init__(self, model: Model, files: dict[str, bytes]) -> None:
         """Load the model; `files` holds every file of its package."""
         import tempfile
+        from pathlib import Path  # not for every start
 
         import coremltools
 
