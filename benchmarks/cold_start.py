@@ -35,7 +35,7 @@ times.append(clock())
 import primus_sdk
 from primus_sdk.bundles import bundle
 times.append(clock())
-content = bundle.read(bundle.released())
+content = bundle.read(bundle.RELEASED)
 times.append(clock())
 recogniser = primus_sdk.Recogniser(content, sys.argv[1])
 times.append(clock())

@@ -48,7 +48,7 @@ def load(bundle: str | os.PathLike[str] | None = None, runtime: str | None = Non
         RuntimeMismatchError: the runtime computes something else than the bundle's known answer.
         HeadError: the bundle's head cannot be read or belongs to another encoder.
     """
-    return Recogniser(bundles.read(bundles.released() if bundle is None else bundle), runtime)
+    return Recogniser(bundles.read(bundles.RELEASED if bundle is None else bundle), runtime)
 
 
 class Recogniser:

@@ -88,7 +88,10 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(prepared_path: Path, u
 def test_two_processes_give_the_weights_of_one(prepared_path: Path, unbroken: Path, tmp_path: Path) -> None:
     pretrain(prepared_path, "-o", tmp_path / "two", *SMALL, "--validate-every", 2, "--devices", 2)
     ours, theirs = weights(tmp_path / "two"), weights(unbroken)
-    assert max(float(np.abs(ours[name] - theirs[name]).max()) for name in theirs) < 1e-5
+    off = {name: np.abs(ours[name] - theirs[name]) for name in theirs}
+    assert max(float(np.quantile(error, 0.995)) for error in off.values()) < 1e-6
+    # Adam makes a step of a gradient that is rounding alone: on some processors, of one number in a thousand.
+    assert max(float(error.max()) for error in off.values()) < Configuration().learning_rate / 4
     losses = [load(f / "checkpoint.safetensors").provenance["validation"] for f in (tmp_path / "two", unbroken)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 

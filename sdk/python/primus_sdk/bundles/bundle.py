@@ -10,13 +10,17 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from primus_sdk import arguments
 from primus_sdk.bundles.manifest import MANIFEST, SEAL, Manifest, Model
 from primus_sdk.bundles.sealing import check_manifest, seal_manifest, seal_zip
 from primus_sdk.errors import BundleError, BundleNotFoundError
 
-__all__ = ["MANIFEST", "SEAL", "Bundle", "read", "released", "seal_manifest", "seal_zip"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MANIFEST", "RELEASED", "SEAL", "Bundle", "read", "released", "seal_manifest", "seal_zip"]
 
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_SEAL_BYTES = 4096
@@ -37,9 +41,15 @@ class Bundle:
         return {path: self.files[path] for path in self.manifest.files_of(model)}
 
 
-def released() -> str:
-    """The bundle that comes with the package: the released encoder, int8, for ONNX Runtime and for LiteRT."""
-    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "released")
+RELEASED: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "released")
+"""The bundle that comes with the package: the released encoder, int8, for ONNX Runtime and for LiteRT."""
+
+
+def released() -> Path:
+    """`RELEASED`, for whoever works with paths."""
+    from pathlib import Path  # not for every start
+
+    return Path(RELEASED)
 
 
 def read(path: str | os.PathLike[str]) -> Bundle:
