@@ -18,6 +18,10 @@ DAMPING = 0.1
 
 At a tenth of it, windows unlike the calibration's fare worse: a trained encoder in 4 bits, cosine .9984 for .9992.
 """
+_LARGEST_TRAINED = 7
+"""The largest code of weights that were trained in 4 bits."""
+_EXACT = 1e-5
+"""How far a code may be off a whole number by the rounding of floats."""
 _TOGETHER = 32
 """Columns rounded before their effect on all later ones is worked out at once; changes the speed, not the result."""
 
@@ -41,18 +45,38 @@ def round_matrix(
     inputs `(n, I)`: what the matrix is multiplied with in use. With them, each weight's rounding error is made good by
     the weights of the same row that are still to be rounded, as far as their inputs go together (GPTQ, arXiv
     2210.17323). block: columns that share a scale, the last block may be narrower; left out, the whole row. top: the
-    largest code; left out, the largest of so many bits.
+    largest code; left out, the largest of so many bits. Weights that are whole numbers of 4 bits times a scale already
+    stay what they are.
     """
     top = top or 2 ** (bits - 1) - 1
     columns = weight.shape[1]
     block = block or columns
     # Nothing is clipped: that would leave less squared error in the weights, but no less in an encoder's embedding.
     peaks = np.maximum.reduceat(np.abs(weight), np.arange(0, columns, block), axis=1)
-    scales = np.where(peaks > 0, peaks / np.float32(top), np.float32(1)).astype(np.float32)
+    tops = _grids(weight, peaks, block, top)
+    scales = np.where(peaks > 0, peaks / tops, np.float32(1)).astype(np.float32)
     steps = np.repeat(scales.astype(np.float64), block, axis=1)[:, :columns]
     wide = weight.astype(np.float64)
     codes = _nearest(wide, steps, top) if inputs is None else _round_together(wide, steps, top, inputs)
     return Rounded(codes.astype(np.int8), scales)
+
+
+def _grids(weight: Array, peaks: Array, block: int, top: int) -> Array:
+    """The code of each block's largest weight, `(O, blocks)`: `top`, or less where that gives every weight exactly.
+
+    Weights that were trained as few whole numbers times a scale (`primus_models.pretraining.quantized`) are taken as
+    those, although the largest of a block is seldom the largest of its row.
+    """
+    tops = np.full_like(peaks, top)
+    whole = np.zeros(peaks.shape, bool)
+    starts = np.arange(0, weight.shape[1], block)
+    for code in range(min(top, _LARGEST_TRAINED), 0, -1):
+        steps = np.repeat(np.where(peaks > 0, peaks / np.float32(code), np.float32(1)), block, axis=1)
+        codes = weight / steps[:, : weight.shape[1]]
+        off = np.maximum.reduceat(np.abs(codes - np.rint(codes)), starts, axis=1)
+        found = (off < _EXACT) & ~whole
+        tops[found], whole = code, whole | found
+    return tops
 
 
 def _nearest(values: Matrix, steps: Matrix, top: int) -> Matrix:

@@ -65,7 +65,12 @@ The same command goes on with a run that was stopped. RUN/checkpoint.safetensors
 @click.option("--leave-out", "leave_out", help="Users to measure on, with commas: used for nothing here.")
 @click.option("--validate-every", type=int, help="Steps. [500]")
 @click.option("--save-every", type=int, help="Steps; a stopped run goes on from the last. [500]")
-@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="[32-true]")
+@click.option("--precision", type=click.Choice(["32-true", "64-true", "bf16-mixed", "16-mixed"]), help="[32-true]")
+@click.option(
+    "--int4-from",
+    type=FloatRange(0, 1),
+    help="Share of the steps from which on the recurrent weights are of 4 bits (quantization-aware training). [1]",
+)
 @click.option("--accelerator", default="auto", show_default=True, help="As Lightning names it: cpu, cuda, mps.")
 @click.option("--devices", default=1, show_default=True, type=click.IntRange(1), help="Processes on each node.")
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(1), help="Machines.")

@@ -9,6 +9,7 @@ from torch.nn import functional as F  # noqa: N812  (its customary name)
 from primus_models.graph import EMBEDDING_SIZE
 from primus_models.pretraining.augmentations import AUGMENTATIONS
 from primus_models.pretraining.draws import Draw
+from primus_models.pretraining.losses import at_least_float32
 from primus_models.pretraining.objective import Batch, Gather, Objective
 
 
@@ -28,7 +29,7 @@ class Multitask(Objective):
     def forward(self, batch: Batch, draw: Draw, gather: Gather, learn: bool) -> dict[str, Tensor]:
         """See `Objective`."""
         views = [batch.imu, *(AUGMENTATIONS[name](batch.imu, draw) for name in self.augmentations)]
-        embedded = self.encoder.embed(torch.cat(views)).float().reshape(len(views), len(batch.imu), -1)
+        embedded = at_least_float32(self.encoder.embed(torch.cat(views))).reshape(len(views), len(batch.imu), -1)
         logits = [head(torch.cat([embedded[0], embedded[place]])) for place, head in enumerate(self.heads, 1)]
         # (2 B, heads): untouched windows first. A mean over windows: gathering them gives what one process would.
         own = torch.cat(logits, dim=1).reshape(2, len(batch.imu), -1).transpose(0, 1).contiguous()
@@ -50,7 +51,7 @@ class Standard(Objective):
 
     def forward(self, batch: Batch, draw: Draw, gather: Gather, learn: bool) -> dict[str, Tensor]:
         """See `Objective`; windows without a label are left out."""
-        logits = gather(self.classifier(self.encoder.embed(batch.imu)).float())
+        logits = gather(at_least_float32(self.classifier(self.encoder.embed(batch.imu))))
         label = gather(batch.label)
         labelled = label >= 0
         if not labelled.any():

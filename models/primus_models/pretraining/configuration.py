@@ -13,7 +13,7 @@ from primus_models.pretraining.augmentations import AUGMENTATIONS
 
 ObjectiveName = Literal["primus", "simclr", "imu2clip", "multitask", "standard"]
 Schedule = Literal["constant", "cosine"]
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Precision = Literal["32-true", "64-true", "bf16-mixed", "16-mixed"]
 
 WEIGHTS: Final[dict[str, dict[str, float]]] = {
     "primus": {"ss": 1.0, "mm": 1.0, "nn": 1.0},
@@ -48,6 +48,8 @@ class Configuration(BaseModel):
         leave_out: users whose windows are used for nothing, neither trained nor validated on: those to measure on.
         validate_every, save_every: steps.
         precision: as Lightning names it.
+        int4_from: the share of the steps, 0 to 1, from which on the recurrent weights are of 4 bits in every pass
+            (quantization-aware training) and in the result; 1: never.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
@@ -74,6 +76,7 @@ class Configuration(BaseModel):
     validate_every: Annotated[int, Field(ge=1)] = 500
     save_every: Annotated[int, Field(ge=1)] = 500
     precision: Precision = "32-true"
+    int4_from: Annotated[float, Field(ge=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -7,13 +7,18 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (its customary name)
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """Halves as float32, in which losses are computed; doubles stay."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def info_nce(queries: Tensor, keys: Tensor, temperature: Tensor, not_negatives: Tensor | None = None) -> Tensor:
     """Symmetric InfoNCE: the mean of -log softmax of each query's own key, and of each key's own query.
 
     The paper's eq. 1 to 4, as they are meant: cosines divided by the temperature, and both directions.
 
     Args:
-        queries: (n, d), normalised here, in float32.
+        queries: (n, d), normalised here, in float32 or float64.
         keys: (n, d), likewise; row i is the positive of query i.
         temperature: above 0.
         not_negatives: bool (n, n), pairs that are no negatives of each other, such as windows of the same caption; the
@@ -21,7 +26,7 @@ def info_nce(queries: Tensor, keys: Tensor, temperature: Tensor, not_negatives: 
 
     Returns the loss; 0 where n is 0, still a function of all arguments, so that their gradients exist on every process.
     """
-    queries, keys = F.normalize(queries.float(), dim=1), F.normalize(keys.float(), dim=1)
+    queries, keys = F.normalize(at_least_float32(queries), dim=1), F.normalize(at_least_float32(keys), dim=1)
     logits = queries @ keys.T / temperature
     if len(logits) == 0:
         return logits.sum() + 0 * (queries.sum() + keys.sum() + temperature)

@@ -17,7 +17,7 @@ from primus_models.encoders import encoder
 from primus_models.graph import EMBEDDING_SIZE
 from primus_models.pretraining.augmentations import augmented
 from primus_models.pretraining.draws import Draw
-from primus_models.pretraining.losses import info_nce, same
+from primus_models.pretraining.losses import at_least_float32, info_nce, same
 from primus_models.pretraining.queue import FeatureQueue, Features
 
 Gather: TypeAlias = Callable[[Tensor], Tensor]
@@ -114,7 +114,7 @@ class Primus(Objective):
         heads = [self.encoder.mmcl_head(own), self.encoder.ssl_head(own)]
         if "ss" in self.weights:
             heads.append(self.encoder.ssl_head(features[len(own) :]))
-        multimodal, alone, *augmented_alone = gather(torch.stack(heads, dim=1).float()).unbind(dim=1)
+        multimodal, alone, *augmented_alone = gather(at_least_float32(torch.stack(heads, dim=1))).unbind(dim=1)
         found = self._targets(batch, alone, gather)
         losses: dict[str, Tensor] = {}
         if "ss" in self.weights:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  (its customary name)
 
+from primus_models.pretraining.losses import at_least_float32
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -86,7 +88,7 @@ class FeatureQueue(nn.Module):
         latest = features.rows(torch.arange(len(features.window) - count, len(features.window)))
         place = (self.pushed + torch.arange(count, device=self.imu.device)) % self.size
         for name in ("imu", "video", "text"):
-            getattr(self, name)[place] = F.normalize(getattr(latest, name).detach().float(), dim=1)
+            getattr(self, name)[place] = F.normalize(at_least_float32(getattr(latest, name).detach()), dim=1)
         for name in ("has_video", "has_text", "window", "caption"):
             getattr(self, name)[place] = getattr(latest, name)
         self.pushed += count

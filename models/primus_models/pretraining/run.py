@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from primus_models.pretraining.baselines import Multitask, Standard
 from primus_models.pretraining.batches import Windows, tower_name, windows_of
 from primus_models.pretraining.configuration import Configuration, to_yaml
 from primus_models.pretraining.draws import Draw, part_of
-from primus_models.pretraining.objective import Objective, Primus
+from primus_models.pretraining.objective import Batch, Objective, Primus
+from primus_models.pretraining.quantized import recurrent_weights, round_in_place, rounded_while
 from primus_models.text_space import TextSpace
 from primus_sdk.files import write_atomically
 
@@ -87,7 +89,14 @@ class Run:
         self.steps_an_epoch = len(self.windows.train) // config.batch
         self.progress = Progress(steps=self.steps_an_epoch * config.epochs)
         self.part = part_of(fabric.global_rank, fabric.world_size, config.batch)
+        self.int4_from = round(config.int4_from * self.progress.steps)
         objective = objective_of(config, len(prepared.labels))
+        self.recurrent = recurrent_weights(objective.encoder)
+        if config.int4_from < 1 and not self.recurrent:
+            raise PretrainingError(
+                f"int4_from is {config.int4_from}, and {config.architecture} has no recurrent weights, which alone are "
+                "kept in int4; leave it out"
+            )
         parameters = [p for p in objective.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(
             parameters, config.learning_rate, weight_decay=config.weight_decay, fused=fabric.device.type != "mps"
@@ -138,22 +147,31 @@ class Run:
         step = self.progress.step
         batch = self.windows.batch(chosen, self.fabric.device)
         batch = replace(batch, imu=augmented(batch.imu, self.config.input_augmentations, self._draw("input", step)))
-        losses = self.module(batch, self._draw("training", step), self._gather, True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._share_of_rate(step)
+        self.optimizer.zero_grad()
+        with self._as_exported(step):
+            losses = self._gradients(batch, step)
+        if self.config.clip:
+            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip)
+        self.optimizer.step()
+        self.progress.step += 1
+        self.progress.losses = {name: float(value.detach()) for name, value in losses.items()}
+
+    def _gradients(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = self.module(batch, self._draw("training", step), self._gather, True)
         if not math.isfinite(loss := float(losses["loss"].detach())):
             raise PretrainingError(
                 f"the loss became {loss} at step {step + 1}; lower the learning rate (it is "
                 f"{self.config.learning_rate}), clip gradients, or use the precision 32-true (it is "
                 f"{self.config.precision}). The state of the last step that was saved is kept in {self.folder}"
             )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * self._share_of_rate(step)
-        self.optimizer.zero_grad()
         self.fabric.backward(losses["loss"])
-        if self.config.clip:
-            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.config.clip)
-        self.optimizer.step()
-        self.progress.step += 1
-        self.progress.losses = {name: float(value.detach()) for name, value in losses.items()}
+        return losses
+
+    def _as_exported(self, step: int) -> AbstractContextManager[None]:
+        """The encoder with the weights that it will be exported with, once the time for that has come."""
+        return rounded_while(self.recurrent) if step >= self.int4_from else nullcontext()
 
     def _share_of_rate(self, step: int) -> float:
         """Of the learning rate, from the step alone, so that a resumed run goes on with the same."""
@@ -170,15 +188,18 @@ class Run:
             self.windows.validation(self.config, self.fabric.global_rank, self.fabric.world_size)
         ):
             batch = self.windows.batch(chosen, self.fabric.device)
-            total += float(self.module(batch, self._draw("validation", number), self._gather, False)["loss"])
+            with self._as_exported(self.progress.step):
+                total += float(self.module(batch, self._draw("validation", number), self._gather, False)["loss"])
             count += 1
         self.module.train()
         if not count:
             return
-        loss, known = total / count, self.progress.validation
-        if not known or loss < known[self.progress.best]:
-            self.progress.best, self.best = self.progress.step, self._weights()
-        known[self.progress.step] = loss
+        loss, step, known = total / count, self.progress.step, self.progress.validation
+        # One that never met its rounded weights is no rival of those that did.
+        rivals = [at for at in known if at >= self.int4_from] if step >= self.int4_from else list(known)
+        if not rivals or loss < known[self.progress.best]:
+            self.progress.best, self.best = step, self._weights()
+        known[step] = loss
 
     def _draw(self, purpose: str, number: int) -> Draw:
         return Draw(self.config.seed, purpose, number, self.config.batch, self.part, self.fabric.device)
@@ -224,6 +245,8 @@ class Run:
         if self.progress.validation:
             self.objective.load_state_dict(self.best)
         self.objective.finish()
+        if self.config.int4_from < 1:
+            round_in_place(self.recurrent)
         checkpoint = self.checkpoint()
         if self.fabric.is_global_zero:
             save_checkpoint(checkpoint, self.folder / CHECKPOINT)

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from lightning.fabric import Fabric
 from prepared_data import write_prepared
 
+from primus_export.rounding import round_matrix
 from primus_models.checkpoint import load
 from primus_models.commands.pretrain import main
 from primus_models.errors import PretrainingError
@@ -85,6 +86,15 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(prepared_path: Path, u
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
 
 
+def test_two_processes_give_the_weights_of_one_but_for_rounding(prepared_path: Path, tmp_path: Path) -> None:
+    # Doubles leave rounding so small that Adam makes nothing of it; of floats it does (below).
+    options = [*SMALL, "--validate-every", 2, "--precision", "64-true"]
+    pretrain(prepared_path, "-o", tmp_path / "two", *options, "--devices", 2)
+    invoke(prepared_path, "-o", tmp_path / "one", *options)
+    two, one = weights(tmp_path / "two"), weights(tmp_path / "one")
+    assert max(float(np.abs(two[name] - one[name]).max()) for name in one) < 1e-8
+
+
 def test_two_processes_give_the_weights_of_one(prepared_path: Path, unbroken: Path, tmp_path: Path) -> None:
     pretrain(prepared_path, "-o", tmp_path / "two", *SMALL, "--validate-every", 2, "--devices", 2)
     ours, theirs = weights(tmp_path / "two"), weights(unbroken)
@@ -141,6 +151,49 @@ def test_the_rate_falls_along_half_a_cosine(few_path: Path, tmp_path: Path) -> N
     expected = 0.005 * (1 + np.cos(np.pi * np.arange(run.progress.steps) / run.progress.steps))
     assert len(rates) > 3
     np.testing.assert_allclose(rates, expected)
+
+
+def test_weights_trained_in_4_bits_are_exported_as_they_are(few_path: Path, tmp_path: Path) -> None:
+    """Whole, from the moment asked for: gradients are of the rounded weights, and nothing is lost by rounding again."""
+    invoke(few_path, "-o", tmp_path / "run", *SMALL, "--epochs", 2, "--int4-from", 0.5)
+    invoke(few_path, "-o", tmp_path / "plain", *SMALL, "--epochs", 2)
+    name = "backbone.5.weight_hh_l0"
+    weight, plain = (weights(tmp_path / folder)[name] for folder in ("run", "plain"))
+    assert len(np.unique(np.abs(weight[0]))) <= 8 < len(np.unique(np.abs(plain[0])))
+    for block in (None, 32):  # a row's own scale (TFLite), and a block's (ONNX, Core ML)
+        rounded = round_matrix(weight, 4, np.random.default_rng(0).normal(size=(600, 512)), block)
+        scales = np.repeat(rounded.scales, block or 512, axis=1)
+        np.testing.assert_allclose(rounded.codes * scales, weight, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("started", [0.0, 0.5, 1.0])
+def test_passes_are_rounded_from_the_step_asked_for(few_path: Path, tmp_path: Path, started: float) -> None:
+    config = Configuration(batch=16, epochs=2, int4_from=started, validation=0)
+    run = Run(Fabric(accelerator="cpu", devices=1), config, load_prepared(few_path), tmp_path)
+    values: list[int] = []
+    gru = run.objective.encoder.backbone[5]
+    gru.register_forward_hook(lambda *_: values.append(len(torch.unique(gru.weight_hh_l0[0].abs()))))
+    kept: list[int] = []
+    run.train(lambda progress: kept.append(len(torch.unique(gru.weight_hh_l0[0].abs()))))
+    assert [value <= 8 for value in values] == [step >= started * len(values) for step in range(len(values))]
+    assert len(values) >= 4
+    assert min(kept) > 8  # what the optimizer moves stays whole, so that small steps add up
+
+
+def test_the_best_is_chosen_among_steps_with_rounded_weights(prepared_path: Path, tmp_path: Path) -> None:
+    options = ["--epochs", 4, "--learning-rate", 0.05, "--validate-every", 1, "--int4-from", 0.5]  # gets ever worse
+    invoke(prepared_path, "-o", tmp_path, *SMALL, *options)
+    record = load(tmp_path / "checkpoint.safetensors").provenance
+    validation = {int(step): loss for step, loss in record["validation"].items()}
+    rounded = {step: loss for step, loss in validation.items() if step >= record["steps"] / 2}
+    assert min(validation, key=validation.__getitem__) not in rounded
+    assert record["best_step"] == min(rounded, key=rounded.__getitem__)
+
+
+def test_an_encoder_without_recurrent_weights_cannot_be_trained_in_4_bits(few_path: Path, tmp_path: Path) -> None:
+    assert "has no recurrent weights" in fails(
+        few_path, "-o", tmp_path, *SMALL, "--architecture", "tempo", "--int4-from", 0.5
+    )
 
 
 def test_a_share_of_aligned_windows_is_part_of_every_larger_share(prepared: Prepared) -> None:
