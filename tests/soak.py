@@ -7,7 +7,7 @@ One stream takes it all, cut into random pushes: jitter, samples out of order, r
 of the range, one sensor or both silent, a clock that drifts, jumps, is set back, or is wrong for one sample. Each
 hour's windows go to a worker process, which makes the same samples again and gives them to `offline.windows`, a plain
 reading of sdk/spec/stream.md. It fails on an exception, a window that differs, a count that differs, or memory of the
-streaming process that grows by 1 MB or more after the first hour.
+streaming process, which makes no samples and checks nothing, that grows by 1 MB or more after the first hour.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -101,7 +102,7 @@ def broken(fault: str, times: np.ndarray, values: np.ndarray, random: Any) -> tu
     return times, values
 
 
-def pieces(sensors: list[tuple[np.ndarray, np.ndarray]], random: Any) -> Any:
+def pieces(sensors: list[tuple[np.ndarray, np.ndarray]], random: Any) -> Iterator[Push]:
     """Both sensors' samples in random pushes, roughly by turns."""
     done = [0, 0]
     while any(done[side] < len(sensors[side][0]) for side in (0, 1)):
@@ -112,17 +113,19 @@ def pieces(sensors: list[tuple[np.ndarray, np.ndarray]], random: Any) -> Any:
         done[side] += count
 
 
-def stream_minute(stream: WindowStream, seed: int, hour: int, number: int) -> list[Window]:
-    """Push a minute into the stream, and return the windows that come."""
-    windows: list[Window] = []
-    random = np.random.default_rng([seed, hour, number, 1])
-    for side, times, values in pieces(minute(seed, hour, number), random):
-        push = stream.push_gyroscope if side else stream.push_accelerometer
-        if len(times) == 1:
-            windows += push(int(times[0]), values[0].tolist())
-        else:
-            windows += push(times, values)
-    return windows
+Push = tuple[int, np.ndarray, np.ndarray]
+"""0 for the accelerometer, 1 for the gyroscope; times; values."""
+
+
+def minute_of_pushes(seed: int, hour: int, number: int) -> Iterator[Push]:
+    """A minute cut into pushes."""
+    return pieces(minute(seed, hour, number), np.random.default_rng([seed, hour, number, 1]))
+
+
+def push(stream: WindowStream, side: int, times: np.ndarray, values: np.ndarray) -> list[Window]:
+    """Push once, a single sample as most callers do it, and return the windows that come."""
+    into = stream.push_gyroscope if side else stream.push_accelerometer
+    return into(int(times[0]), values[0].tolist()) if len(times) == 1 else into(times, values)
 
 
 RECORD = np.dtype([("start", "<i8"), ("quality", "<f8", 6), ("imu", "<f4", (6, 250))])
@@ -168,7 +171,24 @@ def main() -> int:
     return run(options.hours, options.seed, options.workers)
 
 
-def stream_hours(hours: int, seed: int, folder: Path, tell: Connection) -> None:
+def feed(hours: int, seed: int, samples: Connection) -> None:
+    """Send all pushes, each minute's followed by an empty message."""
+    for hour in range(hours):
+        for number in range(60):
+            for side, times, values in minute_of_pushes(seed, hour, number):
+                samples.send_bytes(bytes([side]) + times.tobytes() + values.tobytes())
+            samples.send_bytes(b"")
+
+
+def received(samples: Connection) -> Iterator[Push]:
+    """A minute of what `feed` sends."""
+    while message := samples.recv_bytes():
+        count = len(message) // 32  # a time and three values, of 8 bytes each
+        times = np.frombuffer(message, np.int64, count, 1)
+        yield message[0], times, np.frombuffer(message, np.float64, 3 * count, 1 + 8 * count).reshape(count, 3)
+
+
+def stream_hours(hours: int, folder: Path, samples: Connection, tell: Connection) -> None:
     """Stream, in a process that does nothing else; tell of each hour when its windows are all saved.
 
     Tells (hour, resident bytes) of each hour, and in the end what was dropped.
@@ -176,7 +196,7 @@ def stream_hours(hours: int, seed: int, folder: Path, tell: Connection) -> None:
     stream, process = WindowStream(HOP), psutil.Process()
     for hour in range(hours):
         for number in range(60):
-            windows = stream_minute(stream, seed, hour, number)
+            windows = [window for one in received(samples) for window in push(stream, *one)]
             if number == 0 and hour:  # the last ones of an hour come when the next one ends the silence
                 late = [w for w in windows if w.start_ns < START + hour * 60 * MINUTE_NS]
                 save(folder / f"{hour - 1}.windows", late)
@@ -197,9 +217,13 @@ def run(hours: int, seed: int, workers: int) -> int:
     fresh = get_context("spawn")  # neither inherits what the other has in memory
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers, fresh) as pool:
         listen, tell = fresh.Pipe(duplex=False)
-        streaming = fresh.Process(target=stream_hours, args=(hours, seed, Path(folder), tell), daemon=True)
+        samples, source = fresh.Pipe(duplex=False)
+        streaming = fresh.Process(target=stream_hours, args=(hours, Path(folder), samples, tell), daemon=True)
+        feeding = fresh.Process(target=feed, args=(hours, seed, source), daemon=True)
         streaming.start()
-        tell.close()  # ours, so that the end of the other process is the end of the pipe
+        feeding.start()
+        for ours in (tell, samples, source):  # so that the end of the other process is the end of the pipe
+            ours.close()
         checks, dropped = [], None
         while dropped is None:
             what, value = listen.recv()
@@ -212,6 +236,7 @@ def run(hours: int, seed: int, workers: int) -> int:
             else:
                 dropped = value
         streaming.join()
+        feeding.join()
         for check in checks:
             total.update(check.result())
     print(f"{total['windows']} windows of {hours} h equal to the offline path; dropped {dropped}")

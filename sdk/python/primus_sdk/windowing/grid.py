@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints, kernel
+from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints, kernel, less
 
 _FEW = 64  # points: below, looking for a steady pace costs more than it saves
 _TOGETHER = 1024  # points: what is computed for each of them at once should stay in the cache
@@ -103,7 +103,7 @@ def grid_points(segment: Segment, reach: Ints, start: int, stop: int, epoch: int
     parts = [_each_its_own(segment, reach, time[first : first + _TOGETHER]) for first in range(0, len(time), _TOGETHER)]
     values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     around = np.minimum(segment.times.searchsorted(time), len(segment.times) - 1)
-    upto = around - (segment.times.take(around) > time)  # the last sample not after the point
+    upto = around + less(time, segment.times.take(around))  # the last sample not after the point
     segment.gap_ns.take(around, out=marks[1], mode="clip")
     segment.tally.take(upto, axis=1, out=marks[2:], mode="clip")
     return Points(numbers, values, marks)
@@ -144,7 +144,7 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     point = np.arange(len(time))
     stands[end, point] = (step + segment.period).take(last)
     weight *= stands
-    weight[end, point] *= distance[end, point] <= HALF_WIDTH_NS  # all others are within reach
+    weight[end, point] *= 1 + less(HALF_WIDTH_NS, distance[end, point])  # all others are within reach
     return tap, weight
 
 
@@ -173,7 +173,7 @@ def _pace(segment: Segment, reach: Ints, ends: Ints) -> int:
     first, last = _taps(segment, reach, ends)
     step, period = segment.step[first[0] : last[1] + 1], segment.period[first[0] : last[1] + 1]
     pace = GRID_NS // max(int(step[0]), 1)
-    if pace * int(step[0]) != GRID_NS or (step != step[0]).any() or (period != period[0]).any():
+    if pace * int(step[0]) != GRID_NS or step.min() != step.max() or period.min() != period.max():
         return 0
     moved = pace * int(ends[1] - ends[0]) // GRID_NS
     begins_alike = segment.times[first[0]] - ends[0] == segment.times[first[1]] - ends[1]

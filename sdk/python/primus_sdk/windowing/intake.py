@@ -75,7 +75,8 @@ class Intake:
         if len(times) and values.max() < self._valid and values.min() > -self._valid:  # in this form NaN fails
             self.reach.note_array(times)
         else:
-            self.reach.note_array(times[np.isfinite(values).all(axis=1)])
+            finite = np.isfinite(np.abs(values).max(axis=1), out=np.empty(len(times), np.int64))  # NaN is the largest
+            self.reach.note_array(times[finite.nonzero()[0]])
             self.reach.unsure = True
 
     def add_plain(self, times: Any, values: Any) -> bool:
@@ -143,10 +144,12 @@ class Intake:
         full = self._at_end_of_range(raw, highest, lowest)
         self._before = raw[:, -1:].copy()
         if not (highest < self._valid and lowest > -self._valid):
-            valid = (np.abs(values) <= LARGEST_VALUE).all(axis=0)
-            if not valid.all():
-                self.invalid += int(np.count_nonzero(~valid))
-                if not valid.any():
+            # As whole numbers, not as masks: `kernel.less` says why.
+            largest = np.abs(values).max(axis=0)  # NaN where any is
+            valid = np.less_equal(largest, LARGEST_VALUE, out=np.empty(len(times), np.int64)).nonzero()[0]
+            if len(valid) < len(times):
+                self.invalid += len(times) - len(valid)
+                if not len(valid):
                     return None
                 return Taken(times[valid], values[:, valid], full[valid])
         return Taken(times, values, full)
@@ -167,7 +170,9 @@ class Intake:
         limit = self._smallest_range if self._full_range is None else self._full_range * _END_OF_RANGE
         if highest < limit and lowest > -limit:
             return np.zeros(raw.shape[1], np.int64)
-        far = np.abs(raw) >= limit
+        far = np.greater_equal(np.abs(raw), limit, out=np.empty(raw.shape, np.int64))
         if self._full_range is None:
-            far &= raw == np.concatenate([self._before, raw[:, :-1]], axis=1)
-        return np.asarray(far.any(axis=0), np.int64)
+            before = np.concatenate([self._before, raw[:, :-1]], axis=1)
+            far &= np.equal(raw, before, out=np.empty(raw.shape, np.int64))
+        answer: NDArray[np.int64] = far.max(axis=0)
+        return answer

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from primus_sdk.windowing.kernel import Floats, Ints
+from primus_sdk.windowing.kernel import Floats, Ints, less
 
 MIN_STEP_NS = 100_000
 _NEVER = -(1 << 62)
@@ -76,8 +76,8 @@ class Orderer:
         while True:
             newest = self.newest if self.newest is not None else int(samples.times[0])
             reached = np.maximum.accumulate(np.concatenate([[newest], samples.times]))
-            back = reached[:-1] - samples.times > self._reset
-            count = int(back.argmax()) if back.any() else len(samples.times)
+            behind = reached[:-1] - samples.times
+            count = int(less(self._reset, behind).argmin()) if behind.max() > self._reset else len(samples.times)
             if count:
                 parts.append(self._take(columns(samples, slice(0, count)), reached[: count + 1]))
             else:
@@ -98,23 +98,24 @@ class Orderer:
         newest = int(samples.times[-1])
         horizon = max(self._horizon, newest - self._reorder)
         if moved.max() > 2 * self._reorder:
-            horizon = max(horizon, int(samples.times[np.flatnonzero(moved > 2 * self._reorder)[-1]]))
+            horizon = max(horizon, int(samples.times[np.flatnonzero(less(2 * self._reorder, moved))[-1]]))
         self.newest, self._horizon = newest, horizon
         return self._let_out(samples if self._held is None else joined([self._held, samples]))
 
     def _take(self, samples: Taken, reached: Ints) -> Taken:
         """Take samples among which the clock is not set back; `reached` (n + 1) are the newest times before each."""
         moved = reached[1:] - reached[:-1]
-        horizons = reached[1:] - np.where(moved > 2 * self._reorder, 0, self._reorder)
+        far = 2 * self._reorder  # moved by more, a sample has nothing to reorder
+        horizons = reached[1:] - (self._reorder & less(moved, far + 1))
         if self.newest is None:
             self._horizon = int(reached[0]) - self._reorder
         horizon = np.maximum.accumulate(np.concatenate([[self._horizon], horizons]))
         self.newest, self._horizon = int(reached[-1]), int(horizon[-1])
-        if moved.min() <= 0:
-            late = samples.times < horizon[:-1]
-            if dropped := int(np.count_nonzero(late)):
-                self.late += dropped
-                samples = Taken(samples.times[~late], samples.values[:, ~late], samples.full[~late])
+        late = np.maximum(horizon[:-1], samples.times) - samples.times if moved.min() <= 0 else None  # by how much
+        if late is not None and late.max():
+            kept = np.flatnonzero(less(late, 1))
+            self.late += len(late) - len(kept)
+            samples = Taken(samples.times[kept], samples.values[:, kept], samples.full[kept])
         waiting = samples if self._held is None else joined([self._held, samples])
         order = np.argsort(waiting.times, kind="stable") if moved.min() <= 0 else None
         times = waiting.times if order is None else waiting.times[order]

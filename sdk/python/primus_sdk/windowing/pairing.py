@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from primus_sdk.windowing.grid import Points
-from primus_sdk.windowing.kernel import Floats, Ints
+from primus_sdk.windowing.kernel import Floats, Ints, less
 from primus_sdk.windowing.ordering import columns, joined, steps
 
 _PATIENCE = 50  # grid points (1 s) to wait for the other sensor's clock to step back as well
@@ -105,14 +105,14 @@ class Pairer:
             return None
         self._ignored = 0
         shorter = min(len(first.number), len(second.number))
-        equal = (first.number[:shorter] == second.number[:shorter]) & (epochs[0][:shorter] == epochs[1][:shorter])
-        joined = shorter if equal.all() else int(equal.argmin())
+        joined = _first(
+            (first.number[:shorter] ^ second.number[:shorter]) | (epochs[0][:shorter] ^ epochs[1][:shorter])
+        )
         if joined == 0:
             behind = 0 if first.number[0] < second.number[0] else 1
             ahead = (second, first)[behind].number[0]
             queue = (first, second)[behind]
-            waits = (queue.number < ahead) & (epochs[behind] == epochs[1 - behind][0])
-            self._drop(behind, len(waits) if waits.all() else int(waits.argmin()))
+            self._drop(behind, _first(~less(queue.number, int(ahead)) | (epochs[behind] ^ epochs[1 - behind][0])))
             return None
         pair = self._join(first, second, epochs[0], joined)
         for side, queue in enumerate((first, second)):
@@ -142,8 +142,7 @@ class Pairer:
 
     def _await_epoch(self, behind: int, epochs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
         """Drop points of a clock that has yet to step back; if it does not within a second, the other was wrong."""
-        older = epochs[behind] < epochs[1 - behind][0]
-        count = min(len(older) if older.all() else int(older.argmin()), _PATIENCE - self._ignored)
+        count = min(_first(~less(epochs[behind], int(epochs[1 - behind][0]))), _PATIENCE - self._ignored)
         self._ignored += count
         if self._ignored == _PATIENCE:
             self._shift[behind] += int(epochs[1 - behind][0] - epochs[behind][count - 1])
@@ -158,12 +157,18 @@ class Pairer:
 
     def _join(self, first: Points, second: Points, epoch: NDArray[np.int64], count: int) -> Pairs:
         number, epoch = first.number[:count], epoch[:count]
-        breaks = (steps(number, self._previous[1]) != 1) | (steps(epoch, self._previous[0]) != 0)
+        breaks = np.sign((steps(number, self._previous[1]) ^ 1) | steps(epoch, self._previous[0])) & 1
         breaks[0] |= self._anew
         run = self._run + np.cumsum(breaks)
         self._run, self._anew = int(run[-1]), False
         self._previous = (int(epoch[-1]), int(number[-1]))
         return _side_by_side(first, second, count, run)
+
+
+def _first(values: Ints) -> int:
+    """Where the first value is that is not 0; past the last one where all are."""
+    found = values.nonzero()[0]
+    return int(found[0]) if len(found) else len(values)
 
 
 def _side_by_side(first: Points, second: Points, count: int, run: Ints | int) -> Pairs:

@@ -18,10 +18,9 @@ result equal, bit for bit, however the samples were cut into pushes.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from primus_sdk.windowing.grid import Points, Segment, grid_points
-from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Ints
+from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Ints, less
 from primus_sdk.windowing.ordering import Orderer, Taken, columns, joined, steps
 from primus_sdk.windowing.quality import FaultPolicy
 
@@ -114,7 +113,7 @@ class SensorResampler:
         apart = steps(samples.times, int(samples.times[0]) if self._last is None else self._last)
         self._last = int(samples.times[-1])
         begin = 0
-        for silent in np.flatnonzero(apart > self._reset).tolist() if apart.max() > self._reset else ():
+        for silent in np.flatnonzero(less(self._reset, apart)).tolist() if apart.max() > self._reset else ():
             self._extend(columns(samples, slice(begin, silent)), apart[begin:silent], done)
             self._close(done)
             begin = silent
@@ -188,7 +187,7 @@ class SensorResampler:
             longest = max(longest, int(marks[0, 0]))
         self._count += len(times)
         # A kernel of this cutoff cannot bridge much more than its own spacing.
-        if 4 * longest > 5 * GRID_NS and (long := 4 * added.step > 5 * np.maximum(GRID_NS, added.period)).any():
+        if 4 * longest > 5 * GRID_NS and (long := less(5 * np.maximum(GRID_NS, added.period), 4 * added.step)).any():
             before = columns(added if first else segment, slice(0, 1) if first else slice(-1, None))
             whole = joined([segment, _filled(before, added, long)])
         self._segment = whole
@@ -197,14 +196,14 @@ class SensorResampler:
         """Set the running counts at each sample (5, n)."""
         counted, full, steady, spent, squares = counts
         counted[:] = np.arange(1, len(spacing) + 1)
-        full[:] = samples.full.cumsum() if samples.full.any() else 0
+        full[:] = samples.full.cumsum() if samples.full.max() else 0
         np.floor_divide(spacing, 1000, out=spent)
         if first:
             spent[0] = 0
         if longest > HALF_WIDTH_NS:
-            gap = spacing > HALF_WIDTH_NS
-            spent[gap] = 0
-            steady[:] = ~gap
+            gap = less(HALF_WIDTH_NS, spacing)
+            spent &= ~gap
+            np.add(gap, 1, out=steady)
             if first:
                 steady[0] = 0
             np.add.accumulate(steady, out=steady)
@@ -226,7 +225,7 @@ class SensorResampler:
         renewed = _periods_of(known[ends[0] - _RATE : ends[-1]].reshape(-1, _RATE))
         held = np.concatenate([[self.period], renewed])
         self.period, self._unrenewed, self._spacings = int(held[-1]), False, known[ends[-1] :].copy()
-        if (renewed == held[0]).all():
+        if renewed.min() == held[0] == renewed.max():
             return self.period
         return np.repeat(held, np.diff([before - first, *ends, len(known)]))
 
@@ -244,34 +243,36 @@ class SensorResampler:
 def _reach(segment: Segment) -> Ints:
     """Of each sample, the latest that any up to it ends, a period after its time (n,)."""
     reach: Ints = segment.times + segment.period
-    if (segment.period == segment.period[0]).all():  # times ascend
+    if segment.period.min() == segment.period.max():  # times ascend
         return reach
     return np.maximum.accumulate(reach, out=reach)
 
 
-def _filled(before: Segment, samples: Segment, long: NDArray[np.bool_]) -> Segment:
-    """Put samples on straight lines into the long steps; `before` is the one sample ahead of them all."""
+def _filled(before: Segment, samples: Segment, long: Ints) -> Segment:
+    """Put samples on straight lines into the steps that are `long` (-1); `before` is the sample ahead of them all."""
     step = samples.step
-    pieces = np.where(long, -(-step // np.maximum(_FILL_NS, samples.period)), 1)
+    pieces = 1 + (long & (-(-step // np.maximum(_FILL_NS, samples.period)) - 1))
     last = np.repeat(np.arange(len(pieces)), pieces)
     piece = np.arange(len(last)) - np.repeat(np.cumsum(pieces) - pieces, pieces) + 1
-    whole = piece == pieces[last]
+    whole = np.cumsum(pieces) - 1  # the samples themselves, each the last piece of its step
     start = np.concatenate([before.values, samples.values[:, :-1]], axis=1)[:, last]
     line = start + (piece / pieces[last]) * (samples.values[:, last] - start)
     since = piece * step[last] // pieces[last]
     marks = samples.marks[:, last]
     marks[0] = since - (piece - 1) * step[last] // pieces[last]
     tally = np.concatenate([before.tally, samples.tally[:, :-1]], axis=1)[:, last]
-    marks[3:] = np.where(whole, marks[3:], tally)
-    return Segment(samples.times[last] - step[last] + since, np.where(whole, samples.values[:, last], line), marks)
+    tally[:, whole] = samples.tally
+    marks[3:] = tally
+    line[:, whole] = samples.values
+    return Segment(samples.times[last] - step[last] + since, line, marks)
 
 
 def _periods_of(spacings: Ints) -> Ints:
     """Each row's mean, gaps aside, rounded: to where the cutoff is right, and the same kernel serves for long."""
     counts: Ints | int = spacings.shape[1]
     if int(spacings.max()) > HALF_WIDTH_NS:
-        steady = spacings <= HALF_WIDTH_NS
-        counts, spacings = np.add.reduce(steady, axis=1), np.where(steady, spacings, 0)
+        gap = less(HALF_WIDTH_NS, spacings)
+        counts, spacings = counts + np.add.reduce(gap, axis=1), spacings & ~gap
     totals = np.add.reduce(spacings, axis=1)
     means = np.where(counts, totals // np.maximum(counts, 1), LONGEST_PERIOD_NS)
     step = np.where(means < GRID_NS, _PERIOD_STEP_NS, _SLOW_PERIOD_STEP_NS)
