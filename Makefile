@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --progress-bar off --no-compile
 
-.PHONY: help demo test lint types check soak fuzz golden bench unseen model pretrained bundle runtimes clean
+.PHONY: help demo test lint types check soak fuzz golden bench unseen model bundle runtimes clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,13 +105,11 @@ unseen: $(VENV)/.bench ## Ours beside handcrafted features, on people and places
 	$(BIN)/python benchmarks/unseen.py --data $(DATA) -o $(OUT)/unseen
 
 model: $(VENV)/.test ## Train the released checkpoints again (DATA=the ClassyGlass archive or folder; goes on where it stopped)
-	for one in primus tempo; do \
-		$(BIN)/python -m primus_models.train --architecture $$one --data $(DATA) -o $(RELEASED)/$$one.safetensors || exit 1; done
-
-pretrained: $(VENV)/.test ## Pretrain the paper's network by the paper's objective on the same data, into OUT
-	$(BIN)/primus-prepare classyglass $(DATA) -o $(OUT)/prepared --hop 1 --text-tower minilm --set captions=labels
+	test -f $(OUT)/prepared/prepared.json || \
+		$(BIN)/primus-prepare classyglass $(DATA) -o $(OUT)/prepared --hop 1 --text-tower minilm --set captions=labels
 	$(BIN)/primus-pretrain $(OUT)/prepared -o $(OUT)/primus --config docs/classyglass.yaml --threads 2
-	$(BIN)/python -m primus_models.finishing $(OUT)/primus/checkpoint.safetensors --data $(DATA) -o $(OUT)/primus.safetensors
+	$(BIN)/python -m primus_models.finishing $(OUT)/primus/checkpoint.safetensors --data $(DATA) -o $(RELEASED)/primus.safetensors
+	$(BIN)/python -m primus_models.train --architecture tempo --data $(DATA) -o $(RELEASED)/tempo.safetensors
 
 bundle: $(VENV)/.demo ## Rebuild the bundle that the wheel carries
 	$(BIN)/primus-export --format onnx --format tflite --int8 -o sdk/python/primus_sdk/released

@@ -1,4 +1,4 @@
-"""Train an encoder on ClassyGlass: `python -m primus_models.train --data PATH -o released/primus.safetensors`.
+"""Train an encoder on ClassyGlass: `python -m primus_models.train --data PATH -o released/tempo.safetensors`.
 
 Supervised, on the embedding: cross-entropy of a linear head, and supervised contrast, which pulls the windows of one
 activity together across people. Every fifth person is held out and never seen: `primus-evaluate run` measures on them.
