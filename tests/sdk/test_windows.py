@@ -95,6 +95,22 @@ def test_windows_start_a_hop_apart(hop: float) -> None:
     assert {b.start_ns - a.start_ns for a, b in itertools.pairwise(windows)} == {round(hop * 1000) * MS}
 
 
+@pytest.mark.parametrize(
+    "start", [START, -90_000 * MS, -45_010 * MS]
+)  # the clock passes 0 inside a run, and on the grid
+@pytest.mark.parametrize("hop", [0.02, 1.0, 5.0, 6.0])
+@pytest.mark.parametrize("jitter", [0.0, 0.0005])
+def test_long_pieces_give_the_windows_of_short_ones(hop: float, start: int, jitter: float) -> None:
+    times, values = samples(100, 180, start=start, jitter=jitter)
+    short = run(
+        WindowStream(hop), (times, values), (times, values), [(side, 77) for _ in range(240) for side in (0, 1)]
+    )
+    assert len(short) >= 175 / hop - 1
+    for piece in (4_500, 6_000, 16_384):
+        turns = [(side, piece) for _ in range(5) for side in (0, 1)]
+        assert_same(run(WindowStream(hop), (times, values), (times, values), turns), short)
+
+
 def test_units_and_mount_bring_samples_to_si_units_in_the_training_axes() -> None:
     times, _ = samples(100, 6)
     flipped = np.diag([-1.0, 1.0, -1.0])  # half a turn about y

@@ -17,6 +17,7 @@ from primus_sdk.windowing.quality import Quality
 
 WINDOW_SAMPLES = 250
 RATE_HZ = 50
+_LONG = 8 * WINDOW_SAMPLES  # points: to join fewer to what is held costs less than to cut twice
 _TOGETHER = 32  # windows: what is computed for each of them at once should stay in the cache
 
 
@@ -82,16 +83,29 @@ class Cutter:
         if run != self._run or self._next_start is None:
             self.finish()
             self._run, self._next_start, self._windowless = run, int(part.number[0]), True
-        held = part if self._held is None else joined([self._held, part])
-        begin, points = self._next_start - int(held.number[0]), len(held.number)
         windows: list[Window] = []
-        if begin + WINDOW_SAMPLES <= points:
-            starts = np.arange(begin, points - WINDOW_SAMPLES + 1, self._hop)
-            windows = _windows(held, starts, self._fill_ns, run != self._run_of_last_window)
-            self._run_of_last_window, self._windowless = run, False
-            begin += len(starts) * self._hop
-            self._next_start += len(starts) * self._hop
-        self._held = columns(held, slice(begin, None)) if begin < points else None
+        if self._held is None:
+            held = part
+        elif len(part.number) < _LONG:
+            held = joined([self._held, part])
+        else:  # the few windows that begin in what was held, and all others without another copy of it all
+            few = joined([self._held, columns(part, slice(0, WINDOW_SAMPLES - 1))])
+            windows = self._cut(few, self._next_start)
+            held = part
+        windows += self._cut(held, self._next_start)
+        begin = self._next_start - int(held.number[0])
+        self._held = columns(held, slice(begin, None)) if begin < len(held.number) else None
+        return windows
+
+    def _cut(self, table: Pairs, start: int) -> list[Window]:
+        """The windows that lie within these points of the current run, from the next one, at `start`, on."""
+        begin, run = start - int(table.number[0]), int(table.run[0])
+        starts = np.arange(begin, len(table.number) - WINDOW_SAMPLES + 1, self._hop)
+        if not len(starts):
+            return []
+        windows = _windows(table, starts, self._fill_ns, run != self._run_of_last_window)
+        self._run_of_last_window, self._windowless = run, False
+        self._next_start = start + len(starts) * self._hop
         return windows
 
 
@@ -109,7 +123,10 @@ def _some_windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> 
     # Each an array of its own: a kept window must keep no other alive.
     imus = [values[:, start : start + WINDOW_SAMPLES].copy() for start in (starts - first).tolist()]
     gap_ns = np.maximum(*(gaps[first:stop] for gaps in run.gap_ns))
-    gaps = gap_ns.take((starts - first)[:, np.newaxis] + np.arange(WINDOW_SAMPLES))
+    # Each window's gaps as a row, seen and not copied: (n, 250).
+    hop = int(starts[1] - starts[0]) if len(starts) > 1 else 1
+    step = gap_ns.itemsize
+    gaps = np.ndarray((len(starts), WINDOW_SAMPLES), gap_ns.dtype, gap_ns, 0, (hop * step, step))
     ends = starts + (WINDOW_SAMPLES - 1)
     measured = [_measured(of.take(ends, axis=1) - of.take(starts, axis=1)) for of in run.tally]
     (hz, saturated, jitter), (hz_too, saturated_too, jitter_too) = measured

@@ -18,6 +18,7 @@ from primus_sdk.windowing.reach import Reach
 LARGEST_VALUE: Final = 1e5
 """In SI units; far beyond any sensor, far below what would overflow."""
 _END_OF_RANGE: Final = 0.999
+_NOTHING: Final = (-np.inf, np.inf)  # the highest and the lowest of no values
 _FEW: Final = 256  # samples: of more, the quick check is none
 
 
@@ -49,6 +50,7 @@ class Intake:
         self._full_range, self._smallest_range = full_range, smallest_range
         self._before = np.full((3, 1), np.nan)
         self._chunks: list[tuple[Ints, Floats]] = []
+        self._bounds: tuple[float, float] | None = _NOTHING  # of all values that wait; None where not known
         self._times: list[int] = []
         self._rows: list[tuple[float, float, float]] = []
 
@@ -72,12 +74,16 @@ class Intake:
         self._seal()
         self._chunks.append((times, values))
         self.waiting += len(times)
-        if len(times) and values.max() < self._valid and values.min() > -self._valid:  # in this form NaN fails
+        highest, lowest = (float(values.max()), float(values.min())) if len(times) else _NOTHING  # NaN where any is
+        if self._bounds is not None:
+            self._bounds = max(highest, self._bounds[0]), min(lowest, self._bounds[1])
+        if len(times) and highest < self._valid and lowest > -self._valid:  # in this form NaN fails
             self.reach.note_array(times)
         else:
             finite = np.isfinite(np.abs(values).max(axis=1), out=np.empty(len(times), np.int64))  # NaN is the largest
             self.reach.note_array(times[finite.nonzero()[0]])
             self.reach.unsure = True
+            self._bounds = None
 
     def add_plain(self, times: Any, values: Any) -> bool:
         """Keep samples as most callers have them, checked the quick way; False where they are anything else.
@@ -106,6 +112,7 @@ class Intake:
         if self._times:
             self._seal()
         self._chunks.append((times.copy(), kept))
+        self._bounds = None
         self.waiting += len(stamps)
         self.reach.note(stamps)
         return True
@@ -134,11 +141,12 @@ class Intake:
         if not self._chunks:
             return None
         chunks, self._chunks, self.waiting = self._chunks, [], 0
+        bounds, self._bounds = self._bounds, _NOTHING
         times = chunks[0][0] if len(chunks) == 1 else np.concatenate([times for times, _ in chunks])
         raw = np.concatenate([values.T for _, values in chunks], axis=1)
         if not raw.size:
             return None
-        highest, lowest = float(raw.max()), float(raw.min())  # NaN where any is
+        highest, lowest = (float(raw.max()), float(raw.min())) if bounds is None else bounds
         with np.errstate(all="ignore"):  # what overflows is found to be invalid next
             values = self._converted(raw)
         full = self._at_end_of_range(raw, highest, lowest)
@@ -158,6 +166,7 @@ class Intake:
         if self._times:
             self._chunks.append((np.array(self._times, np.int64), np.array(self._rows, np.float64)))
             self._times, self._rows = [], []
+            self._bounds = None
 
     def _converted(self, raw: Floats) -> Floats:
         if self._factor is not None:

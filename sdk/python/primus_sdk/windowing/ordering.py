@@ -134,7 +134,7 @@ class Orderer:
             self._held = None
             return waiting
         self._held = columns(waiting, slice(out, None))
-        return columns(waiting, slice(0, out))
+        return Taken(waiting.times[:out], waiting.values[:, :out], waiting.full[:out])
 
     def _apart(self, times: Ints, held: int) -> Ints:
         """The order of those samples that are not within 0.1 ms of one that came before them; the first are held."""
