@@ -95,3 +95,16 @@ def test_the_windows_are_left_as_they_were() -> None:
     before = windows.copy()
     motion.still(windows)
     assert (windows == before).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(-1.5, 1.5))
+def test_the_quick_look_gives_the_answer_of_the_close_one(seed: int, exponent: float) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = motion.STILL_ACCELERATION * 10**exponent * rng.uniform(0.5, 1.5, (40, 1, 1))
+    windows = rng.normal(size=(40, 6, 250)) * np.concatenate([sizes] * 3 + [0 * sizes] * 3, axis=1)
+    windows[:, :3, rng.integers(5) :: 5] *= rng.choice([0, 1, 3])  # the points that are looked at, or others
+    windows = windows.astype(np.float32)
+    variance = windows.astype(np.float64).var(axis=2)
+    close = variance[:, :3].sum(axis=1) < motion.STILL_ACCELERATION**2
+    np.testing.assert_array_equal(motion.still(windows), close)
+    np.testing.assert_array_equal([motion.still(window[np.newaxis])[0] for window in windows], close)

@@ -131,7 +131,7 @@ def _some_windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> 
     measured = [_measured(of.take(ends, axis=1) - of.take(starts, axis=1)) for of in run.tally]
     (hz, saturated, jitter), (hz_too, saturated_too, jitter_too) = measured
     qualities = zip(
-        ((gaps <= fill_ns).sum(axis=1) / WINDOW_SAMPLES).tolist(),
+        [1.0] * len(starts) if gap_ns.max() <= fill_ns else ((gaps <= fill_ns).sum(axis=1) / WINDOW_SAMPLES).tolist(),
         (gaps.max(axis=1) / 1e9).tolist(),
         hz.tolist(),
         hz_too.tolist(),
