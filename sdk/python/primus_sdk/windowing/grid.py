@@ -6,6 +6,7 @@ they are computed once. Everywhere else each point has its own.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -148,6 +149,15 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     return tap, weight
 
 
+@lru_cache(maxsize=4)  # of a steady clock the next point's are those of the one before
+def _weights_of_one(offsets: bytes, marks: bytes, last: int) -> tuple[float, ...]:
+    """The weights of one point at 0; the samples' times, their steps and periods, and the last that it sees."""
+    times = np.frombuffer(offsets, np.int64)
+    segment = Segment(times, np.zeros((4, 0)), np.frombuffer(marks, np.int64).reshape(2, -1))
+    none = np.zeros(1, np.int64)
+    return tuple(_weights(segment, none, none, none + last)[1][:, 0].tolist())
+
+
 def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
     """The points' values (3, n)."""
     first, last = _taps(segment, reach, time)
@@ -184,8 +194,8 @@ def _at_one_pace(segment: Segment, reach: Ints, time: Ints, pace: int) -> Floats
     """The values (3, n) of points that all have the first one's weights."""
     first, last = _taps(segment, reach, time[:1])
     begin, stop = int(first[0]), int(last[0]) + 2
-    few = Segment(segment.times[begin:stop], segment.values[:, begin:stop], segment.marks[:, begin:stop])
-    weight = _weights(few, time[:1], first - begin, last - begin)[1][:, 0].tolist()
+    offsets, marks = segment.times[begin:stop] - time[0], segment.marks[:2, begin:stop]
+    weight = _weights_of_one(offsets.tobytes(), marks.tobytes(), int(last[0]) - begin)
     count, total = len(time), weight[0]
     values = np.empty((3, count))
     # Of many points an axis at a time, which the cache holds; of few the calls would cost more.
