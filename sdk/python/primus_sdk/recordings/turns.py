@@ -44,8 +44,8 @@ def _by_turns(sensors: _Sensors) -> Iterator[Turn]:
         sensor, samples = sensors[side]
         start, end = done[side], min(done[side] + _PIECE, counts[side])
         times = samples.timestamps_ns[start : end + 1]
-        passed_ns = int(times[-1]) - int(times[0])
-        if times.dtype == np.int64 and passed_ns <= _LONGEST_NS and (times[1:] >= times[:-1]).all():
+        whole = times.dtype == np.int64 and (times[1:] >= times[:-1]).all()
+        if whole and (passed_ns := int(times[-1]) - int(times[0])) <= _LONGEST_NS:
             reached[side] += passed_ns
             done[side] = end
             yield sensor, samples.timestamps_ns[start:end], samples.values[start:end]

@@ -12,8 +12,8 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from primus_sdk.bundles.bundle import Bundle
 from primus_sdk.bundles.manifest import Model, ModelFormat
@@ -26,8 +26,7 @@ from primus_sdk.runtimes.onnx import OnnxRuntime
 __all__ = ["NAMES", "Runtime", "open_runtime"]
 
 
-@dataclass(frozen=True)
-class _Backend:
+class _Backend(NamedTuple):
     name: str
     format: ModelFormat
     module: str

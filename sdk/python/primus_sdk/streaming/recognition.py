@@ -20,7 +20,7 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,8 +137,7 @@ class Rules:
         object.__setattr__(self, "reject_below", checked_threshold(self.reject_below))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rest:
+class _Rest(NamedTuple):
     """What stands while the head is still: the embedding `(512,)`, and what the head says of it `(K,)`."""
 
     embedding: NDArray[np.float32]
