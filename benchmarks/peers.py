@@ -17,6 +17,7 @@ import torch
 
 from primus_models.checkpoint import Checkpoint
 from primus_models.encoders import encoder
+from primus_models.encoders.recurrence import LastStateGRU
 
 
 class Embedding(torch.nn.Module):
@@ -27,6 +28,13 @@ class Embedding(torch.nn.Module):
         self.encoder = encoder(checkpoint.architecture)
         tensors = {name: torch.from_numpy(np.array(value)) for name, value in checkpoint.tensors.items()}
         self.encoder.load_state_dict(tensors, strict=False)
+        # Converters know PyTorch's own GRU, and unroll what only inherits from it: a peer gets no slower a network.
+        for parent in list(self.encoder.modules()):
+            for name, child in parent.named_children():
+                if isinstance(child, LastStateGRU):
+                    plain = torch.nn.GRU(child.input_size, child.hidden_size, batch_first=True)
+                    plain.load_state_dict(child.state_dict())
+                    setattr(parent, name, plain)
 
     def forward(self, imu: torch.Tensor) -> torch.Tensor:
         """(B, 6, 250) -> (B, 512)."""
