@@ -99,6 +99,15 @@ def test_int8_is_small(encoder: str, name: str, graphs: dict[str, Graph], writte
     assert sum(file.stat().st_size for file in files) <= LARGEST_BYTES[name]
 
 
+@pytest.mark.parametrize("name", LARGEST_BYTES)
+def test_primus_loses_nothing_in_int4_since_it_was_trained_with_its_4_bit_weights(
+    name: str, graphs: dict[str, Graph], recorded: Array, expected: dict[str, dict[str, Array]], written: Written
+) -> None:
+    path = written(name, graphs["primus"], Options("int4", PROOF))
+    report = compare(expected["primus"], formats.get(name).run(path, recorded), bound_for("int8", "float32"), "made")
+    report.check(f"{name}: int4 within int8's bound")
+
+
 def test_tempo_has_no_form_in_integers_alone(graphs: dict[str, Graph], tmp_path: Path) -> None:
     with pytest.raises(LoweringError, match="no form in integers"):
         formats.get("tflite").write(graphs["tempo"], tmp_path / "a.tflite", Options("int8", PROOF, "int8"))
