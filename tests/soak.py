@@ -24,7 +24,7 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import offline
@@ -131,14 +131,25 @@ def push(stream: WindowStream, side: int, times: np.ndarray, values: np.ndarray)
 RECORD = np.dtype([("start", "<i8"), ("quality", "<f8", 6), ("imu", "<f4", (6, 250))])
 
 
-def save(file: Path, windows: list[Window]) -> None:
-    """Put windows behind those of the hour that are there already, where a worker finds them."""
-    records = np.zeros(len(windows), RECORD)
-    for record, window in zip(records, windows, strict=True):
+class Files:
+    """A file for each hour's windows, where a worker finds them; takes no memory that grows with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._record = folder, np.zeros(1, RECORD)
+        self._open: dict[int, BinaryIO] = {}
+
+    def save(self, hour: int, window: Window) -> None:
+        """Put a window behind those of the hour that are there already."""
+        record = self._record[0]
         record["start"], record["imu"] = window.start_ns, window.imu
         record["quality"] = [getattr(window.quality, name) for name in NAMES]
-    with file.open("ab") as out:
-        out.write(records.tobytes())
+        if hour not in self._open:
+            self._open[hour] = (self._folder / f"{hour}.windows").open("ab")
+        self._open[hour].write(self._record.data)
+
+    def close(self, hour: int) -> None:
+        """Know that an hour has no more windows."""
+        self._open.pop(hour).close()
 
 
 def check_hour(seed: int, hour: int, file: Path) -> dict[str, int]:
@@ -193,19 +204,22 @@ def stream_hours(hours: int, folder: Path, samples: Connection, tell: Connection
 
     Tells (hour, resident bytes) of each hour, and in the end what was dropped.
     """
-    stream, process = WindowStream(HOP), psutil.Process()
+    stream, files, process = WindowStream(HOP), Files(folder), psutil.Process()
     for hour in range(hours):
+        begin = START + hour * 60 * MINUTE_NS
         for number in range(60):
-            windows = [window for one in received(samples) for window in push(stream, *one)]
-            if number == 0 and hour:  # the last ones of an hour come when the next one ends the silence
-                late = [w for w in windows if w.start_ns < START + hour * 60 * MINUTE_NS]
-                save(folder / f"{hour - 1}.windows", late)
+            for one in received(samples):
+                for window in push(stream, *one):
+                    # The last ones of an hour come when the next one ends the silence.
+                    files.save(hour - (number == 0 < hour and window.start_ns < begin), window)
+            if number == 0 < hour:
+                files.close(hour - 1)
                 tell.send(("windows", hour - 1))
-                windows = windows[len(late) :]
-            save(folder / f"{hour}.windows", windows)
         gc.collect()
         tell.send(("memory", process.memory_info().rss))
-    save(folder / f"{hours - 1}.windows", stream.flush())
+    for window in stream.flush():
+        files.save(hours - 1, window)
+    files.close(hours - 1)
     tell.send(("windows", hours - 1))
     tell.send(("dropped", stream.dropped))
 
