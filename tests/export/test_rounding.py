@@ -59,6 +59,18 @@ def test_rows_of_zeros_and_inputs_that_never_move_give_numbers() -> None:
     np.testing.assert_array_equal(rounded.codes, round_matrix(weight, 4, block=32).codes)
 
 
+@pytest.mark.parametrize("block", [None, 32, 7])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_that_are_few_whole_numbers_times_a_rows_scale_stay_what_they_are(
+    bits: Bits, block: int | None
+) -> None:
+    codes = RNG.integers(-7, 8, WEIGHT.shape)
+    codes[5, 32:64] = 0
+    weight = (codes * np.abs(WEIGHT[:, :1])).astype(np.float32)
+    rounded = round_matrix(weight, bits, INPUTS, block)
+    np.testing.assert_allclose(restored(rounded, block), weight, rtol=1e-6, atol=0)
+
+
 def test_the_same_matrix_and_inputs_round_the_same() -> None:
     first, second = round_matrix(WEIGHT, 4, INPUTS), round_matrix(WEIGHT.copy(), 4, INPUTS.copy())
     np.testing.assert_array_equal(first.codes, second.codes)

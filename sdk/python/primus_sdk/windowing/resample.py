@@ -197,9 +197,8 @@ class SensorResampler:
         counted, full, steady, spent, squares = counts
         counted[:] = np.arange(1, len(spacing) + 1)
         full[:] = samples.full.cumsum() if samples.full.max() else 0
-        if (
-            not first and longest <= HALF_WIDTH_NS and int(spacing.min()) == longest
-        ):  # to the nanosecond: no sums needed
+        alike = not first and longest <= HALF_WIDTH_NS and int(spacing.min()) == longest
+        if alike:  # to the nanosecond, as in a data set that was resampled: multiplied, not summed
             micros = longest // 1000
             steady[:] = counted
             np.multiply(counted, micros, out=spent)
