@@ -8,7 +8,7 @@ import numpy as np
 
 from primus_export.rounding import Matrix
 from primus_models import reference
-from primus_models.graph import GRU, Array, Graph
+from primus_models.graph import GRU, Array, Conv1d, Graph
 
 WINDOWS = 256
 """As many calibration windows, evenly spaced, are looked at: 8192 states of the paper's GRU, sixteen times its size."""
@@ -30,6 +30,11 @@ class Seen:
         """A value's last axis in all windows and positions, as `(n, I)`."""
         value = self.values[name]
         return value.reshape(-1, value.shape[-1])
+
+    def patches(self, step: Conv1d) -> Matrix:
+        """What a convolution's filters are multiplied with, all positions of all windows: `(n, I * K)`."""
+        taps = reference.taps(step, self.values[step.x])
+        return taps.transpose(0, 2, 1, 3).reshape(-1, taps.shape[1] * taps.shape[3])
 
     def states(self, step: GRU) -> Matrix:
         """The hidden states that a GRU's recurrent weights are multiplied with, all steps of all windows: `(n, H)`."""

@@ -101,12 +101,16 @@ def _group_norm(step: GroupNorm, x: Value) -> Value:
     return scaled
 
 
-def _conv(step: Conv1d, x: Value) -> Value:
+def taps(step: Conv1d, x: Value) -> Value:
+    """What a convolution's filters `(O, I, K)` are multiplied with, at each of its T positions: `(n, I, T, K)`."""
     kernel = step.weight.shape[2]
     padded = np.pad(x, ((0, 0), (0, 0), (step.padding, step.padding)))
-    spans = sliding_window_view(padded, step.dilation * (kernel - 1) + 1, axis=2)
-    taps = spans[:, :, :: step.stride, :: step.dilation]  # (n, I, T_out, K)
-    y: Value = np.einsum("nitk,oik->not", taps, step.weight.astype(np.float64), optimize=True)
+    spans: Value = sliding_window_view(padded, step.dilation * (kernel - 1) + 1, axis=2)
+    return spans[:, :, :: step.stride, :: step.dilation]
+
+
+def _conv(step: Conv1d, x: Value) -> Value:
+    y: Value = np.einsum("nitk,oik->not", taps(step, x), step.weight.astype(np.float64), optimize=True)
     return y if step.bias is None else y + step.bias[:, None]
 
 

@@ -49,6 +49,7 @@ LONE_STEPS: dict[str, tuple[Step, ...]] = {
     "norm of a vector": (MEAN, GroupNorm("v", "y", 2, made(6), made(6))),
     "strided, padded convolution": (Conv1d(INPUT, "y", made(8, 6, 4, size=0.1), made(8), stride=3, padding=5),),
     "dilated convolution without bias": (Conv1d(INPUT, "y", made(8, 6, 3, size=0.1), dilation=4),),
+    "large convolution": (Conv1d(INPUT, "y", made(64, 6, 25, size=0.1), made(64), stride=2),),
     "max pool with a remainder": (MaxPool1d(INPUT, "y", 7),),
     "adaptive pool to fewer": (AdaptiveAvgPool1d(INPUT, "y", 33),),
     "adaptive pool to more": (AdaptiveAvgPool1d(INPUT, "y", 301),),

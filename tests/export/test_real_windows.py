@@ -26,12 +26,15 @@ WINDOWS = 256
 PROOF = made_windows(WINDOWS)
 Written = Callable[[str, Graph, Options], Path]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8", "int4")
-LARGEST_BYTES = {"onnx": 1_200_000, "tflite": 1_190_000, "coreml": 1_200_000}
-"""Of int8."""
+FORMATS = ("onnx", "tflite", "coreml")
+LARGEST_BYTES: dict[Precision, dict[str, int]] = {
+    "int8": {"onnx": 1_200_000, "tflite": 1_190_000, "coreml": 1_200_000},
+    "int4": {"onnx": 900_000, "tflite": 810_000, "coreml": 900_000},
+}
 CASES: list[tuple[str, str, Precision, Io]] = [
     (encoder, name, precision, "float32")
     for encoder in RELEASED
-    for name in LARGEST_BYTES
+    for name in FORMATS
     for precision in PRECISIONS
 ]  # fmt: skip
 CASES.append(("primus", "tflite", "int8", "int8"))
@@ -79,7 +82,7 @@ def test_the_released_encoders_keep_their_bounds(
     report.check(f"{encoder}: {name} {precision}, io {io}")
 
 
-@pytest.mark.parametrize("name", LARGEST_BYTES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_default_keeps_its_bounds_on_made_windows_of_another_seed(
     name: str, graphs: dict[str, Graph], written: Written
 ) -> None:
@@ -92,14 +95,17 @@ def test_the_default_keeps_its_bounds_on_made_windows_of_another_seed(
 
 
 @pytest.mark.parametrize("encoder", RELEASED)
-@pytest.mark.parametrize("name", LARGEST_BYTES)
-def test_int8_is_small(encoder: str, name: str, graphs: dict[str, Graph], written: Written) -> None:
-    path = written(name, graphs[encoder], Options("int8", PROOF))
+@pytest.mark.parametrize("precision", LARGEST_BYTES)
+@pytest.mark.parametrize("name", FORMATS)
+def test_few_bits_are_small(
+    encoder: str, name: str, precision: Precision, graphs: dict[str, Graph], written: Written
+) -> None:
+    path = written(name, graphs[encoder], Options(precision, PROOF))
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) <= LARGEST_BYTES[name]
+    assert sum(file.stat().st_size for file in files) <= LARGEST_BYTES[precision][name]
 
 
-@pytest.mark.parametrize("name", LARGEST_BYTES)
+@pytest.mark.parametrize("name", FORMATS)
 def test_primus_loses_nothing_in_int4_since_it_was_trained_with_its_4_bit_weights(
     name: str, graphs: dict[str, Graph], recorded: Array, expected: dict[str, dict[str, Array]], written: Written
 ) -> None:
@@ -129,7 +135,7 @@ def uneven_expected(uneven: Graph, recorded: Array) -> dict[str, Array]:
     return reference.run(uneven, recorded)
 
 
-@pytest.mark.parametrize("name", ["onnx", "tflite", "coreml"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_int8_keeps_its_bound_when_rows_differ_widely_in_size(
     name: str, recorded: Array, uneven: Graph, uneven_expected: dict[str, Array], written: Written
 ) -> None:

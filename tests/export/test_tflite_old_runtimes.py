@@ -17,6 +17,7 @@ import pytest
 from primus_export.formats.base import Precision
 from primus_export.parity import cosines
 from primus_models import reference
+from primus_models.checkpoint import RELEASED, load
 from primus_models.graph import EMBEDDING, Array, Graph
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,18 @@ def run_on(library: str, model: Path, windows: Array, folder: Path) -> Array:
     assert done.returncode == 0, done.stderr
     embeddings: Array = np.load(folder / "results.npy")
     return embeddings
+
+
+@pytest.mark.parametrize("library", PYTHONS)
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+def test_the_default_encoder_runs_right_on_an_old_runtime(
+    library: str, precision: Precision, tmp_path: Path, write_tflite: Callable[[Graph, Precision], Path],
+    proving_windows: Array,
+) -> None:  # fmt: skip
+    graph, windows = load(RELEASED[0]).graph(), proving_windows[:64]
+    got = run_on(library, write_tflite(graph, precision), windows, tmp_path)
+    bound = {"fp32": 0.999999, "int8": 0.9999, "int4": 0.999}[precision]
+    assert cosines(got, reference.run(graph, windows)[EMBEDDING]).min() >= bound
 
 
 @pytest.mark.parametrize("library", PYTHONS)

@@ -21,7 +21,8 @@ class Options:
     """How to lower.
 
     precision: of the large matrices (recurrent, input, linear); convolutions, norms and biases stay float32 (fp16:
-    every weight). io: `int8` quantizes input, output and activations too, from the ranges of `calibration`.
+    every weight; int4: large convolutions are stored in 8 bits, and restored to float32 on loading).
+    io: `int8` quantizes input, output and activations too, from the ranges of `calibration`.
     calibration: windows `(n, 6, 250)`, m/s^2 and rad/s. extra: what one format alone understands, by name
     (`coreml_target`, `tflite_per_channel`, ...).
     """

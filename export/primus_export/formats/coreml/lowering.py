@@ -18,6 +18,7 @@ from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
 from primus_export.formats.base import MIN_QUANTIZED, Options
 from primus_export.formats.coreml.targets import Target
+from primus_export.formats.filters import int4_filters
 from primus_export.rounding import Matrix, round_matrix
 from primus_models.graph import (
     CHANNELS,
@@ -126,6 +127,18 @@ class _Lowering:
             quantized_data=rounded.codes, scale=rounded.scales[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
         )
 
+    def _filters(self, step: Conv1d, name: str) -> Var | Array:
+        """A convolution's filters `(O, I, K)`; in int4 large ones in 8 bits."""
+        rounded = int4_filters(self.precision, step, self.seen)
+        if rounded is None:
+            return self._constant(step.weight)
+        if self.target.blockwise:
+            scales = rounded.scales[:, :, np.newaxis]
+            return mb.constexpr_blockwise_shift_scale(data=rounded.codes, scale=scales, name=name)
+        return mb.constexpr_affine_dequantize(
+            quantized_data=rounded.codes, scale=rounded.scales[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
+        )
+
     def _gru_weights(self, step: GRU, name: str, arrange: Callable[[Array], Array]) -> tuple[Var, Var]:
         """Of the input and of the state, the gates' rows rearranged."""
         return (
@@ -141,7 +154,8 @@ class _Lowering:
             case Conv1d():
                 bias = {} if step.bias is None else {"bias": self._constant(step.bias)}
                 return mb.conv(
-                    x=x, weight=self._constant(step.weight), strides=[step.stride], dilations=[step.dilation],
+                    x=x, weight=self._filters(step, f"{name}_weight"),
+                    strides=[step.stride], dilations=[step.dilation],
                     pad_type="custom", pad=[step.padding, step.padding], groups=1, name=name, **bias,
                 )  # fmt: skip
             case MaxPool1d():

@@ -12,9 +12,10 @@ from onnx import helper, numpy_helper
 
 from primus_export.calibration import Seen
 from primus_export.formats.base import MIN_QUANTIZED, Precision
+from primus_export.formats.filters import int4_filters
 from primus_export.formats.onnx.blocks import pack
 from primus_export.rounding import Bits, Matrix, round_matrix
-from primus_models.graph import INPUT, Array, Shape
+from primus_models.graph import INPUT, Array, Conv1d, Shape
 
 MICROSOFT = "com.microsoft"
 """ONNX Runtime's own operators. Only int8 and int4 need them: MatMulNBits and MatMulIntegerToFloat."""
@@ -102,6 +103,16 @@ class Builder:
         rounded = round_matrix(weight, 8, self.seen.rows(multiplies))
         codes = self.constant(arrange(rounded.codes), f"{near}.int8")
         scales = self.constant(arrange(rounded.scales), f"{near}.scales")
+        whole = self.node("Cast", [codes], self.temporary(near), to=FLOAT)
+        return self.node("Mul", [whole, scales], self.temporary(near))
+
+    def filters(self, step: Conv1d, near: str) -> str:
+        """A convolution's filters `(O, I, 1, K)` in float32; in int4 large ones are int8, restored on loading."""
+        rounded = int4_filters(self.precision, step, self.seen)
+        if rounded is None:
+            return self.weight(step.weight[:, :, None], near)
+        codes = self.constant(rounded.codes[:, :, None], f"{near}.int8")
+        scales = self.constant(rounded.scales[:, :, None, None], f"{near}.scales")
         whole = self.node("Cast", [codes], self.temporary(near), to=FLOAT)
         return self.node("Mul", [whole, scales], self.temporary(near))
 

@@ -140,7 +140,7 @@ def _group_norm(builder: Builder, step: GroupNorm) -> None:
 
 
 def _conv(builder: Builder, step: Conv1d) -> None:
-    inputs = [builder.image(step.x), builder.weight(step.weight[:, :, None], f"{step.out}.weight")]
+    inputs = [builder.image(step.x), builder.filters(step, f"{step.out}.weight")]
     if step.bias is not None:
         inputs.append(builder.weight(step.bias, f"{step.out}.bias"))
     builder.node(

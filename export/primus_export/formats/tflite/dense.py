@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from primus_export.formats.base import MIN_QUANTIZED, Precision
 from primus_export.formats.tflite.writer import Quantization, Subgraph
@@ -21,6 +22,7 @@ FLOAT_VERSION = 1
 HYBRID_VERSION = 9  # int8 weights; float activations, quantized in the kernel to the range that each row has
 INT4_VERSION = 10  # 4-bit weights, a scale for each row
 HALF_VERSION = 3  # DEQUANTIZE from float16
+BYTE_VERSION = 2  # DEQUANTIZE from int8
 
 
 def dense(
@@ -54,6 +56,14 @@ def weights(sub: Subgraph, weight: Array, precision: Precision, name: str) -> in
     half = sub.constant(weight.astype(np.float16), f"{name}/weight_half")
     full = sub.tensor(weight.shape, name=f"{name}/weight")
     sub.op("DEQUANTIZE", (half,), (full,), HALF_VERSION, "DequantizeOptions")
+    return full
+
+
+def widened(sub: Subgraph, codes: NDArray[np.int8], name: str) -> int:
+    """Constant int8 as float32 whole numbers, widened once, when the interpreter prepares."""
+    stored = sub.constant(codes, f"{name}/weight_int8", Quantization((1.0,)))
+    full = sub.tensor(codes.shape, name=f"{name}/weight")
+    sub.op("DEQUANTIZE", (stored,), (full,), BYTE_VERSION, "DequantizeOptions")
     return full
 
 

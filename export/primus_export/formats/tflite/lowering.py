@@ -13,7 +13,8 @@ import numpy as np
 from primus_export.calibration import Seen
 from primus_export.errors import LoweringError
 from primus_export.formats.base import Precision
-from primus_export.formats.tflite.dense import dense, weights
+from primus_export.formats.filters import int4_filters
+from primus_export.formats.tflite.dense import dense, weights, widened
 from primus_export.formats.tflite.gru import gru
 from primus_export.formats.tflite.writer import Model, Subgraph
 from primus_models.graph import (
@@ -187,12 +188,19 @@ class _Lowering:
             x = self.op("PAD", (x, pads), (1, 1, time + 2 * step.padding, channels), "PadOptions")
         kernel = step.weight.transpose(0, 2, 1)[:, None]  # (O, I, K) to (O, 1, K, I)
         bias = np.zeros(len(kernel), np.float32) if step.bias is None else step.bias
-        operands = (x, weights(self.sub, kernel, self.precision, step.out), self.sub.floats(bias))
         size, positions = self.graph.shapes[step.out]
-        return self.op(
-            "CONV_2D", operands, (1, 1, positions, size), "Conv2DOptions",
+        shape, rounded = (1, 1, positions, size), int4_filters(self.precision, step, self.seen)
+        if rounded is None:
+            scales, stored = None, weights(self.sub, kernel, self.precision, step.out)
+        else:
+            # The scales are for what it gives: fewer numbers, and old runtimes know no scale for each filter.
+            scales = rounded.scales[:, 0]
+            stored, bias = widened(self.sub, rounded.codes.transpose(0, 2, 1)[:, None], step.out), bias / scales
+        out = self.op(
+            "CONV_2D", (x, stored, self.sub.floats(bias)), shape, "Conv2DOptions",
             padding=1, strideW=step.stride, strideH=1, dilationWFactor=step.dilation, dilationHFactor=1,
         )  # fmt: skip
+        return out if scales is None else self.op("MUL", (out, self.sub.floats(scales)), shape, "MulOptions")
 
     def _max_pool(self, step: MaxPool1d) -> int:
         size, positions = self.graph.shapes[step.out]
