@@ -18,7 +18,7 @@ from primus_sdk.windowing.quality import Quality
 WINDOW_SAMPLES = 250
 RATE_HZ = 50
 _LONG = 8 * WINDOW_SAMPLES  # points: to join fewer to what is held costs less than to cut twice
-_TOGETHER = 32  # windows: what is computed for each of them at once should stay in the cache
+_TOGETHER = 64  # windows: what is computed for each of them at once should stay in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,14 +119,14 @@ def _windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> list[
 
 def _some_windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> list[Window]:
     first, stop = int(starts[0]), int(starts[-1]) + WINDOW_SAMPLES
-    values = run.values[:, first:stop].astype(np.float32)
+    values = run.values[:, first:stop].astype(np.float32, order="C")
     # Each an array of its own: a kept window must keep no other alive.
     imus = [values[:, start : start + WINDOW_SAMPLES].copy() for start in (starts - first).tolist()]
     gap_ns = np.maximum(*(gaps[first:stop] for gaps in run.gap_ns))
-    # Each window's gaps as a row, seen and not copied: (n, 250).
-    hop = int(starts[1] - starts[0]) if len(starts) > 1 else 1
-    step = gap_ns.itemsize
-    gaps = np.ndarray((len(starts), WINDOW_SAMPLES), gap_ns.dtype, gap_ns, 0, (hop * step, step))
+    # All windows' gaps (n, 250) and values (n, 6, 250), seen where they are and not copied.
+    hop, count = int(starts[1] - starts[0]) if len(starts) > 1 else 1, len(starts)
+    gaps = np.ndarray((count, WINDOW_SAMPLES), np.int64, gap_ns, 0, (8 * hop, 8))
+    seen = np.ndarray((count, 6, WINDOW_SAMPLES), np.float32, values, 0, (4 * hop, values.strides[0], 4))
     ends = starts + (WINDOW_SAMPLES - 1)
     measured = [_measured(of.take(ends, axis=1) - of.take(starts, axis=1)) for of in run.tally]
     (hz, saturated, jitter), (hz_too, saturated_too, jitter_too) = measured
@@ -137,7 +137,7 @@ def _some_windows(run: Pairs, starts: Ints, fill_ns: int, after_reset: bool) -> 
         hz_too.tolist(),
         np.maximum(jitter, jitter_too).tolist(),
         np.maximum(saturated, saturated_too).tolist(),
-        motion.still(np.array(imus)).tolist(),
+        motion.still(seen).tolist(),
         [after_reset, *itertools.repeat(False, len(starts) - 1)],
         strict=True,
     )

@@ -37,7 +37,7 @@ def still(imu: NDArray[np.float32]) -> NDArray[np.bool_]:
     if _surely_moving(imu):
         return np.zeros(len(imu), np.bool_)
     # Cast first: a reduction that casts on the way works in blocks of a buffer, and NumPy does not say where they end.
-    centred = imu.astype(np.float64)
+    centred = imu.astype(np.float64, order="C")
     points = centred.shape[2]
     centred -= np.add.reduce(centred, axis=2, keepdims=True) / points
     variance = np.add.reduce(np.square(centred, out=centred), axis=2) / points
@@ -53,7 +53,7 @@ def _surely_moving(imu: NDArray[np.float32]) -> bool:
     The squared differences of all points are no fewer than those of some, and those are least from their own mean.
     Twice the bound leaves room for rounding: the answer is that of the whole.
     """
-    some = imu[:, :3, ::_EVERY].astype(np.float64)
+    some = imu[:, :3, ::_EVERY].astype(np.float64, order="C")
     count = some.shape[2]
     some -= np.add.reduce(some, axis=2, keepdims=True) / count
     least = np.add.reduce(np.square(some, out=some), axis=(1, 2)) / imu.shape[2]
