@@ -7,15 +7,12 @@ One stream takes it all, cut into random pushes: jitter, samples out of order, r
 of the range, one sensor or both silent, a clock that drifts, jumps, is set back, or is wrong for one sample. Each
 hour's windows go to a worker process, which makes the same samples again and gives them to `offline.windows`, a plain
 reading of sdk/spec/stream.md. It fails on an exception, a window that differs, a count that differs, or memory of the
-streaming process, which makes no samples and checks nothing, that grows by 1 MB or more after the first hour. Where
-the C library can (glibc), it first gives back what is free and only kept for later: how much that is goes up and down
-by a megabyte. The memory with it is printed too.
+streaming process, which makes no samples and checks nothing, that grows by 1 MB or more after the first hour.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import sys
 import tempfile
@@ -202,16 +199,10 @@ def received(samples: Connection) -> Iterator[Push]:
         yield message[0], times, np.frombuffer(message, np.float64, 3 * count, 1 + 8 * count).reshape(count, 3)
 
 
-def give_back_what_is_free() -> None:
-    """Have the C library return memory that nobody holds."""
-    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
-        trim(0)
-
-
 def stream_hours(hours: int, folder: Path, samples: Connection, tell: Connection) -> None:
     """Stream, in a process that does nothing else; tell of each hour when its windows are all saved.
 
-    Tells of each hour the resident bytes, without and with what is free, and in the end what was dropped.
+    Tells (hour, resident bytes) of each hour, and in the end what was dropped.
     """
     stream, files, process = WindowStream(HOP), Files(folder), psutil.Process()
     for hour in range(hours):
@@ -225,9 +216,7 @@ def stream_hours(hours: int, folder: Path, samples: Connection, tell: Connection
                 files.close(hour - 1)
                 tell.send(("windows", hour - 1))
         gc.collect()
-        with_free = process.memory_info().rss
-        give_back_what_is_free()
-        tell.send(("memory", (process.memory_info().rss, with_free)))
+        tell.send(("memory", process.memory_info().rss))
     for window in stream.flush():
         files.save(hours - 1, window)
     files.close(hours - 1)
@@ -237,7 +226,7 @@ def stream_hours(hours: int, folder: Path, samples: Connection, tell: Connection
 
 def run(hours: int, seed: int, workers: int) -> int:
     """Stream and check; 0 where all held."""
-    memory: list[tuple[int, int]] = []
+    memory: list[int] = []
     began, total = time.monotonic(), Counter[str]()
     fresh = get_context("spawn")  # neither inherits what the other has in memory
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(workers, fresh) as pool:
@@ -257,8 +246,7 @@ def run(hours: int, seed: int, workers: int) -> int:
             elif what == "memory":
                 memory.append(value)
                 spent = time.monotonic() - began
-                held, with_free = (part / 1e6 for part in value)
-                print(f"hour {len(memory)}: {held:.2f} MB ({with_free:.2f}), {spent:.0f} s", file=sys.stderr)
+                print(f"hour {len(memory)}: {value / 1e6:.1f} MB, {spent:.0f} s", file=sys.stderr)
             else:
                 dropped = value
         streaming.join()
@@ -268,9 +256,8 @@ def run(hours: int, seed: int, workers: int) -> int:
     print(f"{total['windows']} windows of {hours} h equal to the offline path; dropped {dropped}")
     for name in ("repeated", "late", "invalid", "unpaired", "short"):
         assert total[name] == getattr(dropped, name), f"{name}: {getattr(dropped, name)} for {total[name]}"
-    growth, with_free = (last - first for first, last in zip(memory[0], memory[-1], strict=True))
-    print(f"memory after the first hour {memory[0][0] / 1e6:.2f} MB, at the end {growth / 1e6:+.2f} MB")
-    print(f"with what is free and kept for later: {memory[0][1] / 1e6:.2f} MB, {with_free / 1e6:+.2f} MB")
+    growth = memory[-1] - memory[0]
+    print(f"memory after the first hour {memory[0] / 1e6:.1f} MB, at the end {growth / 1e6:+.2f} MB")
     return 0 if growth < LARGEST_GROWTH else 1
 
 
