@@ -19,7 +19,7 @@ from primus_export.errors import LoweringError
 from primus_export.formats.base import MIN_QUANTIZED, Options
 from primus_export.formats.coreml.targets import Target
 from primus_export.formats.filters import int4_filters
-from primus_export.rounding import Matrix, round_matrix
+from primus_export.rounding import Matrix, Rounded, round_matrix
 from primus_models.graph import (
     CHANNELS,
     GRU,
@@ -120,9 +120,13 @@ class _Lowering:
             rounded = round_matrix(matrix, 4, inputs(), block)
             data = mb.const(val=rounded.codes.astype(types.np_int4_dtype), name=f"{name}_data")
             return mb.constexpr_blockwise_shift_scale(data=data, scale=rounded.scales, name=name)
-        rounded = round_matrix(matrix, 8, inputs())
+        return self._restored(round_matrix(matrix, 8, inputs()), name)
+
+    def _restored(self, rounded: Rounded, name: str) -> Var:
+        """Weights `(O, ...)` kept in 8 bits, each row with a scale of its own, as a value that operators take."""
         if self.target.blockwise:
-            return mb.constexpr_blockwise_shift_scale(data=rounded.codes, scale=rounded.scales, name=name)
+            scales = rounded.scales.reshape(-1, *[1] * (rounded.codes.ndim - 1))
+            return mb.constexpr_blockwise_shift_scale(data=rounded.codes, scale=scales, name=name)
         return mb.constexpr_affine_dequantize(
             quantized_data=rounded.codes, scale=rounded.scales[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
         )
@@ -130,14 +134,7 @@ class _Lowering:
     def _filters(self, step: Conv1d, name: str) -> Var | Array:
         """A convolution's filters `(O, I, K)`; in int4 large ones in 8 bits."""
         rounded = int4_filters(self.precision, step, self.seen)
-        if rounded is None:
-            return self._constant(step.weight)
-        if self.target.blockwise:
-            scales = rounded.scales[:, :, np.newaxis]
-            return mb.constexpr_blockwise_shift_scale(data=rounded.codes, scale=scales, name=name)
-        return mb.constexpr_affine_dequantize(
-            quantized_data=rounded.codes, scale=rounded.scales[:, 0], zero_point=np.int8(0), axis=np.int32(0), name=name
-        )
+        return self._constant(step.weight) if rounded is None else self._restored(rounded, name)
 
     def _gru_weights(self, step: GRU, name: str, arrange: Callable[[Array], Array]) -> tuple[Var, Var]:
         """Of the input and of the state, the gates' rows rearranged."""
