@@ -40,7 +40,7 @@ DEFAULTS = {
     "reset_s": 1.0,
     "reorder_s": 0.01,
 }
-FIELDS = [field.name for field in dataclasses.fields(Quality)]
+FIELDS = Quality._fields
 FLAGS = ("still", "after_reset")
 # A line of samples.csv: the sensor, a timestamp, three values (six where gravity comes apart); None is a flush.
 Line = tuple[str, int, list[float]] | None

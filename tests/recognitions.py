@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def window(start_s: float, held: bool = False, seed: int = 0, **quality: object)
     imu = np.zeros((6, 250), np.float32)
     embedding = np.random.default_rng(seed + start % 997).normal(size=512).astype(np.float32)
     return Recognition(
-        Window(imu, start, start + 5 * SECOND, replace(GOOD, **quality)),
+        Window(imu, start, start + 5 * SECOND, GOOD._replace(**quality)),
         None,
         embedding,
         held,  # type: ignore[arg-type]

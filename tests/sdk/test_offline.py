@@ -38,10 +38,10 @@ def stream_of(options: offline.Options) -> WindowStream:
 
 
 def assert_agree(windows: list[Window], stream: WindowStream, expected: offline.Result) -> None:
-    assert dataclasses.asdict(stream.dropped) == dataclasses.asdict(expected.dropped)
+    assert stream.dropped._asdict() == dataclasses.asdict(expected.dropped)
     assert [(w.start_ns, w.end_ns) for w in windows] == [(start, end) for start, end, _, _ in expected.windows]
     for window, (_, _, imu, quality) in zip(windows, expected.windows, strict=True):
-        assert dataclasses.asdict(window.quality) == pytest.approx(quality, abs=1e-9)
+        assert window.quality._asdict() == pytest.approx(quality, abs=1e-9)
         # The SDK tabulates its weights, within 1e-6 of 1: a single point may be further off than the whole.
         for axes in (slice(0, 3), slice(3, 6)):
             error, size = window.imu[axes].astype(np.float64) - imu[axes], rms(imu[axes])

@@ -17,7 +17,6 @@ Without a head, "embedding" (512 numbers) stands where label, likeliest, probabi
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from primus_sdk.commands._session import Step
@@ -29,7 +28,7 @@ def record(step: Step) -> dict[str, Any]:
     who = {name: value for name, value in (("user", take.user), ("true", take.true)) if value is not None}
     times = {"start_s": round(step.start_s, 3), "start_ns": window.start_ns, "end_ns": window.end_ns}
     quality = {
-        name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(window.quality).items()
+        name: round(value, 6) if isinstance(value, float) else value for name, value in window.quality._asdict().items()
     }
     said: dict[str, Any]
     if prediction is None:

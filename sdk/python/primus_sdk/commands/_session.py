@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,7 @@ class Session:
 
     def left_out(self) -> str:
         """What was left out, in words; empty where nothing was."""
-        counts = [f"{count} {name}" for name, count in asdict(self.dropped).items() if count]
+        counts = [f"{count} {name}" for name, count in self.dropped._asdict().items() if count]
         words = [f"samples dropped: {', '.join(counts)}"] if counts else []
         words += [f"windows refused: {self.refused}; the first: {self.refusal}"] if self.refused else []
         return "; ".join(words)
@@ -143,8 +143,8 @@ class Session:
                 return
 
     def _add(self, dropped: Dropped) -> None:
-        more = asdict(dropped)
-        self.dropped = Dropped(**{name: before + more[name] for name, before in asdict(self.dropped).items()})
+        more = dropped._asdict()
+        self.dropped = Dropped(**{name: before + more[name] for name, before in self.dropped._asdict().items()})
 
 
 def take_of(recording: Recording, *, paced: bool, labelled: bool = True) -> Take:

@@ -99,8 +99,7 @@ class Recognition:
     held: bool = False
 
 
-@dataclass(frozen=True)
-class Counts:
+class Counts(NamedTuple):
     """What became of a stream's windows so far.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from primus_sdk import arguments
 from primus_sdk.errors import StreamError
@@ -11,8 +12,7 @@ SLOW_HZ = 49.0
 """Below it a sensor is too slow for the 50 Hz grid; a little under 50, since no clock is exact."""
 
 
-@dataclass(frozen=True)
-class Quality:
+class Quality(NamedTuple):
     """How well a window was measured.
 
     Attributes:
@@ -43,8 +43,7 @@ class Quality:
         return min(self.accelerometer_hz, self.gyroscope_hz) < SLOW_HZ
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(NamedTuple):
     """What was lost of the samples so far.
 
     Attributes:

@@ -7,8 +7,6 @@ they are cut into pushes; so samples wait until a window can be due, and are the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -31,7 +29,6 @@ _AT_ONCE = -(1 << 62)
 _SMALLEST_G, _SMALLEST_DEG_S = 1.9, 240.0  # the smallest ranges that sensors have are 2 g and 245 deg/s
 
 
-@dataclass
 class WindowStream:
     """Cuts live samples into windows; one instance a device, not shared between threads.
 
@@ -46,17 +43,15 @@ class WindowStream:
         StreamError: the hop is out of its range, or one of them is of another type.
     """
 
-    hop_seconds: float = 1.0
-    sensors: Sensors = Sensors()
-    policy: FaultPolicy = FaultPolicy()
-
-    def __post_init__(self) -> None:
-        hop_seconds = arguments.number(
-            self.hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more and a day at most", StreamError
+    def __init__(
+        self, hop_seconds: float = 1.0, sensors: Sensors = Sensors(), policy: FaultPolicy = FaultPolicy()
+    ) -> None:
+        self.hop_seconds = arguments.number(
+            hop_seconds, "the hop", "a multiple of 0.02 s, 0.02 or more and a day at most", StreamError
         )
-        hop = pushed.hop_points(hop_seconds)
-        sensors = arguments.instance(self.sensors, Sensors, "sensors", StreamError)
-        policy = arguments.instance(self.policy, FaultPolicy, "policy", StreamError)
+        self.sensors = arguments.instance(sensors, Sensors, "sensors", StreamError)
+        self.policy = arguments.instance(policy, FaultPolicy, "policy", StreamError)
+        hop = pushed.hop_points(self.hop_seconds)
         g, radian = FACTORS[sensors.accelerometer_unit], FACTORS[sensors.gyroscope_unit]
         smallest = (_SMALLEST_G * STANDARD_GRAVITY / g, _SMALLEST_DEG_S * FACTORS["deg/s"] / radian)
         reorder, reset = round(policy.reorder_s * 1e9), round(policy.reset_s * 1e9)
