@@ -8,7 +8,6 @@ python tests/golden.py --table   what each case holds
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import shutil
 import sys
@@ -203,7 +202,7 @@ def write_expected(folder: Path, expected: Expected, labels: Sequence[str]) -> N
     write_floats(folder / "windows.f32", [window.imu for window in expected.windows])
     write_floats(folder / "embeddings.f32", expected.embeddings)
     write_table(folder / "probabilities.csv", labels, expected.probabilities.tolist())
-    write_pairs(folder / "dropped.txt", dataclasses.asdict(expected.dropped))
+    write_pairs(folder / "dropped.txt", expected.dropped._asdict())
 
 
 def read_expected(folder: Path) -> Expected:

@@ -144,7 +144,7 @@ def test_windows_in_another_unit_are_left_out() -> None:
 
 @pytest.mark.parametrize("changes", [{"coverage": 0.8}, {"saturated": 0.01}])
 def test_badly_measured_windows_are_left_out(changes: dict[str, float]) -> None:
-    quality = Quality(**({name: getattr(GOOD, name) for name in Quality.__dataclass_fields__} | changes))
+    quality = GOOD._replace(**changes)
     assert not MountLearner().add(as_window(walking(), quality=quality))
 
 

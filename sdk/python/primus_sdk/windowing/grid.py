@@ -14,7 +14,7 @@ import numpy as np
 from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints, kernel, less
 
 _FEW = 64  # points: below, looking for a steady pace costs more than it saves
-_TOGETHER = 1024  # points: what is computed for each of them at once should stay in the cache
+_TOGETHER = 512  # points: what is computed for each of them at once should stay in the cache, and is a stream's peak
 
 
 class Points(NamedTuple):
@@ -165,17 +165,29 @@ def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
     begin, stop = int(first[0]), int(last[-1]) + 2
     segment = Segment(segment.times[begin:stop], segment.values[:, begin:stop], segment.marks[:, begin:stop])
     tap, weight = _weights(segment, time, first - begin, last - begin)
-    product = segment.values.take(tap, axis=1)
-    product *= weight
     # In the order of time, both: a sum() may pair them up anew.
     if len(time) < _FEW:
+        product = segment.values.take(tap, axis=1)
+        product *= weight
         sums = np.add.accumulate(product, axis=1)[:, -1]
-    else:
-        sums = product[:, 0].copy()
-        for one in range(1, len(weight)):
-            sums += product[:, one]
-    values: Floats = sums[:3] / sums[3]
+        values: Floats = sums[:3] / sums[3]
+        return values
+    # One axis after the other, in the same memory; the weights' own sum comes last, where their place is free.
+    values, product = np.empty((3, len(time))), np.empty_like(weight)
+    for axis, sums in enumerate(values):
+        segment.values[axis].take(tap, out=product, mode="clip")
+        product *= weight
+        _sum(product, sums)
+    values /= _sum(weight, np.empty(len(time)))
     return values
+
+
+def _sum(rows: Floats, sums: Floats) -> Floats:
+    """The rows' sum, one row after the other; into `sums`."""
+    sums[:] = rows[0]
+    for row in rows[1:]:
+        sums += row
+    return sums
 
 
 def _pace(segment: Segment, reach: Ints, ends: Ints) -> int:

@@ -35,7 +35,8 @@ def kernel(distance: Ints, period: Ints | int) -> Floats:
 
     Beyond its reach of 100 ms it falls to zero within 2^14 ns; where that matters, the caller cuts it off.
     """
-    cell = np.minimum(distance >> _TABLE_SHIFT, _LAST_CELL)
+    cell = distance >> _TABLE_SHIFT
+    np.minimum(cell, _LAST_CELL, out=cell)
     share = (distance & (_CELL - 1)).astype(np.float64)
     share *= 1 / _CELL
     if isinstance(period, int):
