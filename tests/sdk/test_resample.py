@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -168,3 +169,21 @@ def test_no_point_is_much_larger_than_the_samples_whatever_the_clock_does(paces,
 def test_a_burst_from_a_slow_sensor_makes_no_wild_points(monkeypatch) -> None:
     times = np.cumsum([38] * 160 + [1] * 63 + [38] * 200).astype(np.int64) * 1_000_000
     assert gains(times, monkeypatch).max() < 4
+
+
+def test_points_with_weights_of_their_own_are_worked_on_in_little_memory() -> None:
+    """All at once they would need 12 MB, and leave the heap as large when the other sensor was silent for long."""
+    random = np.random.default_rng(0)
+    times = np.arange(16_384) * 5_000_000 + random.integers(-1_000_000, 1_000_000, 16_384)
+    samples = Taken(times, random.normal(size=(3, 16_384)), np.zeros(16_384, np.int64))
+    resampler = SensorResampler()
+    tracemalloc.start()
+    try:
+        points = resampler.push(samples)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert points is not None
+    assert len(points.number) > 4000
+    kept = sum(part.nbytes for part in (*samples, *points))
+    assert peak - kept < 5e6
