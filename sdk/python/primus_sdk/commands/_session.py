@@ -143,8 +143,7 @@ class Session:
                 return
 
     def _add(self, dropped: Dropped) -> None:
-        more = dropped._asdict()
-        self.dropped = Dropped(**{name: before + more[name] for name, before in self.dropped._asdict().items()})
+        self.dropped = Dropped(*(before + more for before, more in zip(self.dropped, dropped, strict=True)))
 
 
 def take_of(recording: Recording, *, paced: bool, labelled: bool = True) -> Take:

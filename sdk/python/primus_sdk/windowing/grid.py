@@ -172,7 +172,7 @@ def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
         sums = np.add.accumulate(product, axis=1)[:, -1]
         values: Floats = sums[:3] / sums[3]
         return values
-    # One axis after the other, in the same memory; the weights' own sum comes last, where their place is free.
+    # One axis after the other, in the same memory.
     values, product = np.empty((3, len(time))), np.empty_like(weight)
     for axis, sums in enumerate(values):
         segment.values[axis].take(tap, out=product, mode="clip")
