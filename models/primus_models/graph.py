@@ -10,6 +10,7 @@ vector `(features,)`. The input is always `imu`, `(6, 250)`; `embedding` is alwa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -131,15 +132,16 @@ class Binary:
 
 @dataclass(frozen=True)
 class Reduce:
-    """Mean or maximum over one axis of a sequence, which goes.
+    """Mean, sum or maximum over one axis of a sequence, which goes, or stays with size 1 where it is to be kept.
 
-    Axis 1 (time) leaves `(C,)`, axis 0 (channels) `(T,)`.
+    Axis 1 (time) leaves `(C,)`, axis 0 (channels) `(T,)`; kept, `(C, 1)` and `(1, T)`.
     """
 
-    op: Literal["mean", "max"]
+    op: Literal["mean", "sum", "max"]
     x: str
     out: str
     axis: Literal[0, 1] = 1
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,28 @@ class Transpose:
 
 
 @dataclass(frozen=True)
+class Reshape:
+    """The same numbers in their order, in another shape of one or two axes."""
+
+    x: str
+    out: str
+    shape: Shape
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Overlapping stretches of a sequence: `(C, T)` to `(F C, size)`, F = (T - size) // hop + 1.
+
+    A frame's C rows lie side by side, the earliest frame first; what is left over at the end is left out.
+    """
+
+    x: str
+    out: str
+    size: int
+    hop: int
+
+
+@dataclass(frozen=True)
 class Softmax:
     """Softmax over a vector."""
 
@@ -180,7 +204,7 @@ class Softmax:
 
 Step: TypeAlias = (
     GroupNorm | Conv1d | MaxPool1d | AdaptiveAvgPool1d | GRU | Linear
-    | Unary | Binary | Reduce | Concat | Slice | Transpose | Softmax
+    | Unary | Binary | Reduce | Concat | Slice | Transpose | Reshape | Frames | Softmax
 )  # fmt: skip
 
 
@@ -233,6 +257,11 @@ def conv_length(length: int, step: Conv1d) -> int:
     """Positions that come out of a convolution over `length` positions."""
     span = step.dilation * (int(step.weight.shape[2]) - 1) + 1
     return (length + 2 * step.padding - span) // step.stride + 1
+
+
+def frame_starts(length: int, step: Frames) -> range:
+    """Where the frames of `length` positions begin."""
+    return range(0, length - step.size + 1, step.hop)
 
 
 def adaptive_pool_matrix(length: int, size: int) -> Array:
@@ -297,6 +326,8 @@ def _shape_of(step: Step, shapes: dict[str, Shape]) -> Shape:
                 raise GraphError(f"step Binary -> {step.out!r}: {x} and {other} do not broadcast") from None
         case Reduce():
             _expect(len(x) == 2, step, "needs a sequence")
+            if step.keep:
+                return (x[0], 1) if step.axis == 1 else (1, x[1])
             return (x[1 - step.axis],)
         case Concat():
             _expect(all(len(s) == len(x) > step.axis for s in ins), step, "values differ in rank")
@@ -308,5 +339,13 @@ def _shape_of(step: Step, shapes: dict[str, Shape]) -> Shape:
         case Transpose():
             _expect(len(x) == 2, step, "needs a sequence")
             return (x[1], x[0])
+        case Reshape():
+            _expect(len(step.shape) in (1, 2), step, f"a shape of {len(step.shape)} axes; expected one or two")
+            _expect(math.prod(step.shape) == math.prod(x), step, f"{x} has not as many numbers as {step.shape}")
+            return step.shape
+        case Frames():
+            _expect(len(x) == 2 and 1 <= step.size <= x[1], step, f"cannot cut frames of {step.size} from {x}")
+            _expect(step.hop >= 1, step, f"a hop of {step.hop}; expected 1 or more")
+            return (len(frame_starts(x[1], step)) * x[0], step.size)
         case Unary() | Softmax():
             return x

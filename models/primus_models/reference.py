@@ -16,11 +16,13 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     GroupNorm,
     Linear,
     MaxPool1d,
     Reduce,
+    Reshape,
     Slice,
     Softmax,
     Step,
@@ -75,8 +77,7 @@ def _apply(step: Step, values: Values) -> Value:
         case Binary():
             return _binary(step, values)
         case Reduce():
-            x = values[step.x]
-            reduced: Value = x.mean(axis=step.axis + 1) if step.op == "mean" else x.max(axis=step.axis + 1)
+            reduced: Value = getattr(values[step.x], step.op)(axis=step.axis + 1, keepdims=step.keep)
             return reduced
         case Concat():
             return np.concatenate([values[name] for name in step.xs], axis=step.axis + 1)
@@ -85,6 +86,13 @@ def _apply(step: Step, values: Values) -> Value:
             return x[:, step.start : step.stop] if step.axis == 0 else x[:, :, step.start : step.stop]
         case Transpose():
             return values[step.x].swapaxes(1, 2)
+        case Reshape():
+            x = values[step.x]
+            return x.reshape(len(x), *step.shape)
+        case Frames():
+            x = values[step.x]
+            frames = sliding_window_view(x, step.size, axis=2)[:, :, :: step.hop]
+            return frames.swapaxes(1, 2).reshape(len(x), -1, step.size)
         case Softmax():
             x = values[step.x]
             e = np.exp(x - x.max(axis=-1, keepdims=True))

@@ -15,11 +15,13 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     GroupNorm,
     Linear,
     MaxPool1d,
     Reduce,
+    Reshape,
     Slice,
     Softmax,
     Step,
@@ -58,6 +60,10 @@ def windows() -> Array:
         (Binary("add", "imu", weights(5), "y"), "do not broadcast"),
         (Slice("imu", "y", 0, 7), "outside"),
         (Concat(("imu", "nowhere"), "y"), "no earlier step writes"),
+        (Reshape("imu", "y", (7, 250)), "not as many numbers"),
+        (Reshape("imu", "y", (2, 3, 250)), "3 axes"),
+        (Frames("imu", "y", 251, 1), "cannot cut frames"),
+        (Frames("imu", "y", 64, 0), "hop of 0"),
     ],
 )
 def test_a_step_that_does_not_fit_is_named(step: Step, message: str) -> None:
@@ -68,6 +74,22 @@ def test_a_step_that_does_not_fit_is_named(step: Step, message: str) -> None:
 def test_an_output_that_nothing_writes_is_named() -> None:
     with pytest.raises(GraphError, match="written by no step"):
         Graph((), outputs=("embedding",))
+
+
+def test_frames_lie_one_after_the_other_with_their_channels_side_by_side(windows: Array) -> None:
+    frames = value(Frames("imu", "y", 64, 50), windows=windows)
+    assert frames.shape == (3, 4 * 6, 64)
+    for number in range(4):
+        expected = windows[:, :, number * 50 : number * 50 + 64]
+        np.testing.assert_array_equal(frames[:, number * 6 : number * 6 + 6], expected)
+
+
+def test_an_axis_that_is_kept_has_size_one(windows: Array) -> None:
+    for axis, shape in ((0, (3, 1, 250)), (1, (3, 6, 1))):
+        kept, gone = (value(Reduce("sum", "imu", "y", axis=axis, keep=keep), windows=windows) for keep in (True, False))
+        assert kept.shape == shape
+        np.testing.assert_array_equal(kept.squeeze(axis + 1), gone)
+        np.testing.assert_allclose(gone, windows.astype(np.float64).sum(axis=axis + 1))
 
 
 def test_group_norm_leaves_each_group_with_mean_zero_and_variance_one(windows: Array) -> None:

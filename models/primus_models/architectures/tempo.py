@@ -29,9 +29,11 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     Linear,
     Reduce,
+    Reshape,
     Shape,
     Slice,
     Step,
@@ -146,6 +148,11 @@ def build(tensors: dict[str, Array]) -> Graph:
     return Graph(tuple(builder.steps))
 
 
+def _by_signal(bins: Array) -> Array:
+    """`(O, bins, signals)` in the order that the graph has a frame's numbers in: one signal after the other."""
+    return bins.swapaxes(1, 2).reshape(len(bins), -1)
+
+
 @dataclass(frozen=True, eq=False)
 class _Norm:
     """(x - centre) * factor + summand, in this order: a log spectrum is many times what it differs by.
@@ -160,8 +167,8 @@ class _Norm:
     def parts(self) -> tuple[Array, Array, Array]:
         return self.centre, self.factor, self.summand
 
-    def reshape(self, *shape: int) -> _Norm:
-        return _Norm(*(part.reshape(shape) for part in self.parts()))
+    def by_signal(self) -> _Norm:
+        return _Norm(*(_by_signal(part.reshape(1, BINS, SIGNALS))[0] for part in self.parts()))
 
 
 class _Builder:
@@ -186,99 +193,96 @@ class _Builder:
         return norm.factor, norm.summand - norm.factor * norm.centre
 
     def signals(self) -> None:
-        """`means` (8,) of the eight signals, and `centred` (8, 250), the signals less their means.
+        """`means` (8, 1) of the eight signals, and `centred` (8, 250), the signals less their means.
 
         The mean goes before anything is multiplied: the difference of two float32 numbers so near is exact, and gravity
         would take four of the seven digits of a resting sensor's product. For the same reason how much longer the
         acceleration is than its mean is told by what is left of it, not by a length less a length.
         """
-        rates = np.array([[0, 0, 0, 1, 1, 1]], np.float32)
         self.add(
-            Transpose(INPUT, "axes"),
             # Twice: a runtime that adds up one after the other is off by half a millionth of gravity the first time.
-            Reduce("mean", "axes", "axes.about", axis=0),
-            Binary("sub", "axes", "axes.about", "axes.near"),
-            Reduce("mean", "axes.near", "axes.rest", axis=0),
+            Reduce("mean", INPUT, "axes.about", keep=True),
+            Binary("sub", INPUT, "axes.about", "axes.near"),
+            Reduce("mean", "axes.near", "axes.rest", keep=True),
             Binary("sub", "axes.near", "axes.rest", "axes.centred"),
             Binary("add", "axes.about", "axes.rest", "axes.mean"),
-            Binary("mul", "axes.mean", SCALE, "axes.means"),
-            Binary("mul", "axes.centred", SCALE, "axes.scaled"),
-            Binary("mul", "axes.scaled", "axes.means", "axes.along"),
-            Unary("square", "axes.scaled", "axes.scaled.squared"),
-            Binary("mul", "axes.scaled.squared", _numbers(0.5), "axes.across"),
-            Binary("add", "axes.along", "axes.across", "axes.longer"),
-            Linear("axes.longer", "longer", 1 - rates),
-            Unary("square", "axes", "axes.squared"),
-            Linear("axes.squared", "turning.squared", rates, _numbers(1e-8)),
-            Unary("sqrt", "turning.squared", "turning"),
-            Concat(("longer", "turning"), "sizes", axis=1),
-            Reduce("mean", "sizes", "sizes.means", axis=0),
+            Binary("mul", "axes.mean", SCALE[:, None], "axes.means"),
+            Binary("mul", "axes.centred", SCALE[:, None], "axes.scaled"),
+            Slice("axes.scaled", "pull", 0, 3),
+            Slice("axes.means", "pull.mean", 0, 3),
+            Binary("mul", "pull", _numbers(0.5), "pull.half"),
+            Binary("add", "pull.half", "pull.mean", "pull.about"),
+            Binary("mul", "pull.about", "pull", "pull.longer"),
+            Reduce("sum", "pull.longer", "longer", axis=0, keep=True),
+            Slice(INPUT, "turn", 3, CHANNELS),
+            Unary("square", "turn", "turn.squared"),
+            Reduce("sum", "turn.squared", "turning.squared", axis=0, keep=True),
+            Binary("add", "turning.squared", _numbers(1e-8), "turning.floored"),
+            Unary("sqrt", "turning.floored", "turning"),
+            Concat(("longer", "turning"), "sizes"),
+            Reduce("mean", "sizes", "sizes.means", keep=True),
             Binary("sub", "sizes", "sizes.means", "sizes.centred"),
             Concat(("axes.means", "sizes.means"), "means"),
-            Concat(("axes.scaled", "sizes.centred"), "centred.by_time", axis=1),
-            Transpose("centred.by_time", "centred"),
+            Concat(("axes.scaled", "sizes.centred"), "centred"),
         )
 
     def frames(self) -> tuple[str, ...]:
         """Statistics of the frames' spectra, and the mean spectrum."""
-        frames = tuple(f"frame.{number}" for number in range(FRAMES))
         # Of the centred signals: with gravity in them float32 would round a resting sensor's power off by a thousandth.
-        for number, frame in enumerate(frames):
-            start = number * FRAME_HOP
-            self.add(Slice("centred", frame, start, start + FRAME, axis=1))
-        # One product for all frames and signals; a frame's eight rows lie side by side, so that a convolution of
-        # stride 8 then goes from frame to frame.
-        floor = np.tile(FLOOR, FRAMES)[:, None]
-        mean = np.zeros((SIGNALS, FRAMES * SIGNALS), np.float32)
-        mean[:, :] = np.tile(np.eye(SIGNALS, dtype=np.float32), FRAMES) / FRAMES
         self.add(
-            Concat(frames, "frames"),
-            Linear("frames", "frames.bins", np.concatenate([fourier(FRAME, BINS), average(FRAME)])),
-            Slice("frames.bins", "frames.waves", 0, 2 * BINS, axis=1),
-            Slice("frames.bins", "frames.level", 2 * BINS, 2 * BINS + 1, axis=1),
+            Frames("centred", "frames", FRAME, FRAME_HOP),
+            Linear("frames", "frames.waves", fourier(FRAME, BINS)),
+            Linear("frames", "frames.shift", average(FRAME)),
         )
-        self._power("frames.waves", BINS, "frames.power")
+        self._power("frames.waves", BINS, "frames.bins")
+        floor = FLOOR.repeat(BINS)
         self.add(
+            Reshape("frames.bins", "frames.power", (FRAMES, SIGNALS * BINS)),
             Binary("add", "frames.power", floor, "frames.floored"),
             Unary("log", "frames.floored", "frames.log"),
-            Transpose("frames.log", "frames.bands"),
-            Transpose("frames.level", "frames.shift"),
-            Concat(("means",) * FRAMES, "frames.means"),
-            Binary("add", "frames.shift", "frames.means", "frames.levels"),
-            Concat(("frames.bands", "frames.levels"), "frames.columns"),
+            Reshape("frames.shift", "frames.shifts", (FRAMES, SIGNALS)),
+            Reshape("means", "frames.means", (SIGNALS,)),
+            Binary("add", "frames.shifts", "frames.means", "frames.level"),
+            Concat(("frames.log", "frames.level"), "frames.read", axis=1),
         )
-        power, level = self.norm("frames.power").reshape(BINS, SIGNALS), self.norm("frames.level").reshape(1, SIGNALS)
+        power, level = self.norm("frames.power").by_signal(), self.norm("frames.level")
         before = _Norm(*(np.concatenate(both) for both in zip(power.parts(), level.parts(), strict=True)))
-        self._convolve("frames.columns", "frames.mix", before=before, repeated=FRAMES, stride=SIGNALS)
+        weight = self._tensors["frames.mix.conv"]
+        weight = np.concatenate([_by_signal(weight[:, :BINS]), weight[:, BINS]], axis=1)
+        self._mix("frames.read", "frames.mix", weight, before)
         self._residual("frames.mix", "frames.first")
         self._residual("frames.first", "frames.second")
         self.add(
-            Transpose("frames.power", "coarse.frames"),
-            Linear("coarse.frames", "coarse.mean", mean),
-            Binary("add", "coarse.mean", FLOOR[None], "coarse.floored"),
+            Reduce("mean", "frames.power", "coarse.mean", axis=0, keep=True),
+            Binary("add", "coarse.mean", floor, "coarse.floored"),
             Unary("log", "coarse.floored", "coarse"),
         )
-        self._convolve("coarse", "coarse.mix", before=self.norm("coarse.power").reshape(BINS, SIGNALS))
-        self.add(Reduce("mean", "coarse.mix", "coarse.vector"))
+        weight = _by_signal(self._tensors["coarse.mix.conv"])
+        self._mix("coarse", "coarse.mix", weight, self.norm("coarse.power").by_signal())
+        self.add(Reshape("coarse.mix", "coarse.vector", (COARSE_WIDTH,)))
         return (*self._statistics("frames.second"), "coarse.vector")
 
     def whole(self) -> tuple[str, ...]:
         """The whole window's spectrum, means and variances."""
         self.add(Linear("centred", "fine.waves", fourier(WINDOW, FINE_BINS)))
-        self._power("fine.waves", FINE_BINS, "fine.power")
+        self._power("fine.waves", FINE_BINS, "fine.bins")
         self.add(
-            Binary("add", "fine.power", FLOOR[:, None] * np.float32(0.1), "fine.floored"),
+            Reshape("fine.bins", "fine.power", (1, SIGNALS * FINE_BINS)),
+            Binary("add", "fine.power", FLOOR.repeat(FINE_BINS) * np.float32(0.1), "fine.floored"),
             Unary("log", "fine.floored", "fine"),
         )
-        self._convolve("fine", "fine.mix", before=self.norm("fine.power").reshape(SIGNALS, 1))
+        weight = self._tensors["fine.mix.conv"].reshape(FINE_WIDTH, -1)
+        before = _Norm(*(part.repeat(FINE_BINS) for part in self.norm("fine.power").parts()))
+        self._mix("fine", "fine.mix", weight, before)
         self.add(
-            Reduce("mean", "fine.mix", "fine.vector"),
+            Reshape("fine.mix", "fine.vector", (FINE_WIDTH,)),
+            Reshape("means", "levels", (SIGNALS,)),
             Unary("square", "centred", "centred.squared"),
             Reduce("mean", "centred.squared", "variances"),
             Binary("add", "variances", FLOOR, "variances.floored"),
             Unary("log", "variances.floored", "variances.log"),
         )
-        return "fine.vector", "means", "variances.log"
+        return "fine.vector", "levels", "variances.log"
 
     def wave(self) -> tuple[str, ...]:
         """Statistics of what strided convolutions make of the compressed signals."""
@@ -305,32 +309,25 @@ class _Builder:
             Binary("add", f"{waves}.cosine", f"{waves}.sine", out),
         )
 
-    def _convolve(
-        self,
-        x: str,
-        name: str,
-        out: str = "",
-        before: _Norm | None = None,
-        repeated: int = 1,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-    ) -> None:
-        """Convolution, norm, GELU. `before` is a norm ahead of it, (I, 1) or (I, K), which padding forbids.
-
-        The input has its columns `repeated` times, the stride being their number.
-        """
+    def _mix(self, x: str, name: str, weight: Array, before: _Norm) -> None:
+        """Norm, a layer over all I numbers of each of F rows, norm, GELU: x `(F, I)`, weight `(O, I)`, `(O, F)` out."""
         factor, summand = self.affine(f"{name}.norm")
-        weight, bias = self._tensors[f"{name}.conv"] * factor[:, None, None], summand
-        if before is not None:
-            bias = bias + (weight * before.summand).sum(axis=(1, 2))
-            weight = weight * before.factor
-            self.add(Binary("sub", x, np.tile(before.centre, (1, repeated)), f"{name}.centred"))
-            x = f"{name}.centred"
-        out = out or name
+        weight = weight * factor[:, None]
+        bias = summand + weight @ before.summand
         self.add(
-            Conv1d(x, f"{name}.sums", weight, bias, stride=stride, dilation=dilation, padding=padding),
-            Unary("gelu", f"{name}.sums", out),
+            Binary("sub", x, before.centre, f"{name}.centred"),
+            Transpose(f"{name}.centred", f"{name}.columns"),
+            Conv1d(f"{name}.columns", f"{name}.sums", (weight * before.factor)[:, :, None], bias),
+            Unary("gelu", f"{name}.sums", name),
+        )
+
+    def _convolve(self, x: str, name: str, out: str = "", stride: int = 1, padding: int = 0, dilation: int = 1) -> None:
+        """Convolution, norm, GELU."""
+        factor, summand = self.affine(f"{name}.norm")
+        weight = self._tensors[f"{name}.conv"] * factor[:, None, None]
+        self.add(
+            Conv1d(x, f"{name}.sums", weight, summand, stride=stride, dilation=dilation, padding=padding),
+            Unary("gelu", f"{name}.sums", out or name),
         )
 
     def _residual(self, x: str, name: str, dilation: int = 1) -> None:

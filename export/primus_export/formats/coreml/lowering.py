@@ -30,17 +30,20 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     GroupNorm,
     Linear,
     MaxPool1d,
     Reduce,
+    Reshape,
     Slice,
     Softmax,
     Step,
     Transpose,
     Unary,
     adaptive_pool_matrix,
+    frame_starts,
     inputs_of,
 )
 
@@ -173,14 +176,20 @@ class _Lowering:
             case Binary():
                 return self._binary(step, x, name)
             case Reduce():
-                reduce = mb.reduce_mean if step.op == "mean" else mb.reduce_max
-                return reduce(x=x, axes=[step.axis + 1], keep_dims=False, name=name)
+                reduce = getattr(mb, f"reduce_{step.op}")
+                return reduce(x=x, axes=[step.axis + 1], keep_dims=step.keep, name=name)
             case Concat():
                 return mb.concat(values=[self._value(part) for part in step.xs], axis=step.axis + 1, name=name)
             case Slice():
-                return self._slice(step, x, name)
+                return self._slice(x, step.axis, step.start, step.stop, name)
+            case Frames():
+                starts = frame_starts(self.graph.shapes[step.x][1], step)
+                frames = [self._slice(x, 1, start, start + step.size, f"{name}_{start}") for start in starts]
+                return mb.concat(values=frames, axis=1, name=name)
             case Transpose():
                 return mb.transpose(x=x, perm=[0, 2, 1], name=name)
+            case Reshape():
+                return mb.reshape(x=x, shape=[-1, *step.shape], name=name)
             case Softmax():
                 return mb.softmax(x=x, axis=-1, name=name)
         raise LoweringError(f"the coreml format cannot express step {type(step).__name__} -> {step.out!r}")
@@ -207,10 +216,9 @@ class _Lowering:
         missing = list(range(1, 1 + rank - x.rank))
         return mb.expand_dims(x=x, axes=missing, name=name) if missing else x
 
-    def _slice(self, step: Slice, x: Var, name: str) -> Var:
-        rank = len(self.graph.shapes[step.x]) + 1
-        begin, end, whole = [0] * rank, [0] * rank, [True] * rank
-        begin[step.axis + 1], end[step.axis + 1], whole[step.axis + 1] = step.start, step.stop, False
+    def _slice(self, x: Var, axis: int, start: int, stop: int, name: str) -> Var:
+        begin, end, whole = [0] * x.rank, [0] * x.rank, [True] * x.rank
+        begin[axis + 1], end[axis + 1], whole[axis + 1] = start, stop, False
         return mb.slice_by_index(x=x, begin=begin, end=end, begin_mask=whole, end_mask=whole, name=name)
 
     def _gru(self, step: GRU, x: Var, name: str) -> Var:

@@ -182,6 +182,7 @@ OPERATORS: dict[str, Callable[[Arguments], list[Tensor]]] = {
     "mul": _one(lambda a: a["x"] * a["y"]),
     "reduce_max": _one(lambda a: a["x"].max(axis=a.axes("axes"), keepdims=bool(a.get("keep_dims", False)))),
     "reduce_mean": _one(lambda a: a["x"].mean(axis=a.axes("axes"), keepdims=bool(a.get("keep_dims", False)))),
+    "reduce_sum": _one(lambda a: a["x"].sum(axis=a.axes("axes"), keepdims=bool(a.get("keep_dims", False)))),
     "relu": _one(lambda a: np.maximum(a["x"], 0)),
     "reshape": _one(lambda a: a["x"].reshape(a.axes("shape"))),
     "sigmoid": _one(lambda a: sigmoid(a["x"])),

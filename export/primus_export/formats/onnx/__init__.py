@@ -1,4 +1,4 @@
-"""ONNX, for ONNX Runtime: standard operators of opset 13, and in int8 and int4 its own MatMulNBits."""
+"""ONNX, for ONNX Runtime: standard operators of opset 13, and in int8 and int4 its own MatMulNBits and Gelu."""
 
 from __future__ import annotations
 

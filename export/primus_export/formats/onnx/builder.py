@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import onnx
@@ -18,7 +18,11 @@ from primus_export.rounding import Bits, Matrix, round_matrix
 from primus_models.graph import INPUT, Array, Conv1d, Shape
 
 MICROSOFT = "com.microsoft"
-"""ONNX Runtime's own operators. Only int8 and int4 need them: MatMulNBits and MatMulIntegerToFloat."""
+"""ONNX Runtime's own operators, in int8 and int4 only, which need them: MatMulNBits and MatMulIntegerToFloat."""
+Form: TypeAlias = Literal["flat", "image", "turned"]
+"""A sequence `(C, T)` as it is; as an image `(C, 1, T)`, since ONNX Runtime's fast convolutions and poolings are those
+for images; or turned, `(T, C)`, as a product over the channels takes it. A vector is flat."""
+FORMS: tuple[Form, ...] = get_args(Form)
 BATCH = "batch"
 FLOAT = onnx.TensorProto.FLOAT
 _INTEGER_ACTIVATIONS = 4
@@ -30,8 +34,8 @@ _SAFE_WEIGHT = 64
 class Builder:
     """One graph being built: the model's, or the body of its Scan.
 
-    ONNX Runtime's fast convolution and pooling kernels are those for images, so sequences `(C, T)` pass through them as
-    images `(C, 1, T)`. `flat` and `image` name a value in either form, and reshape only where that form is missing.
+    A value of the graph may be there in several forms. `form` names it in one, and changes another only where that one
+    is missing.
     """
 
     def __init__(self, precision: Precision, shapes: dict[str, Shape], seen: Seen, prefix: str = "") -> None:
@@ -44,8 +48,7 @@ class Builder:
         """Values that are sums of whole numbers: their bits are the same whatever windows are computed beside them."""
         self._prefix = prefix
         self._taken: set[str] = set(shapes)
-        self._flat: set[str] = {INPUT}
-        self._images: dict[str, str] = {}
+        self._forms: dict[tuple[str, Form], str] = {(INPUT, "flat"): INPUT}
 
     def node(self, operator: str, inputs: Sequence[str], out: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output; gives the output's name."""
@@ -106,19 +109,27 @@ class Builder:
         whole = self.node("Cast", [codes], self.temporary(near), to=FLOAT)
         return self.node("Mul", [whole, scales], self.temporary(near))
 
-    def filters(self, step: Conv1d, near: str) -> str:
-        """A convolution's filters `(O, I, 1, K)` in float32; in int4 large ones are int8, restored on loading."""
+    def filters(self, step: Conv1d, near: str, arrange: Callable[[NDArray[Any]], NDArray[Any]]) -> str:
+        """A convolution's filters in float32; in int4 large ones are int8, restored on loading.
+
+        arrange: from `(O, I, K)`, and the scales' `(O, 1, 1)`, to what the operator takes.
+        """
         rounded = int4_filters(self.precision, step, self.seen)
         if rounded is None:
-            return self.weight(step.weight[:, :, None], near)
-        codes = self.constant(rounded.codes[:, :, None], f"{near}.int8")
-        scales = self.constant(rounded.scales[:, :, None, None], f"{near}.scales")
+            return self.weight(arrange(step.weight), near)
+        codes = self.constant(arrange(rounded.codes), f"{near}.int8")
+        scales = self.constant(arrange(rounded.scales[:, :, None]), f"{near}.scales")
         whole = self.node("Cast", [codes], self.temporary(near), to=FLOAT)
         return self.node("Mul", [whole, scales], self.temporary(near))
 
+    @property
+    def own_operators(self) -> bool:
+        """Whether the file is for ONNX Runtime alone, so that its own operators may stand in it."""
+        return self.precision in ("int8", "int4")
+
     def quantizes(self, weight: Array) -> bool:
         """Whether this matrix is large enough to be kept in few bits, in a precision that does."""
-        return self.precision in ("int8", "int4") and weight.size >= MIN_QUANTIZED
+        return self.own_operators and weight.size >= MIN_QUANTIZED
 
     def product(self, x: str, weight: Array, bias: Array | None, out: str, seen: Matrix, bits: Bits = 8) -> str:
         """`x @ weight.T + bias` for a vector, by MatMulNBits; the weights stay in few bits, x becomes int8.
@@ -156,28 +167,46 @@ class Builder:
         units = self.node("MatMulIntegerToFloat", inputs, self.temporary(f"{out}.units"), MICROSOFT)
         return self.node("Mul", [units, self.constant(scales, f"{out}.scales")], out)
 
-    def write(self, name: str) -> str:
-        """Say that the next node writes this value of the graph in its usual form."""
-        self._flat.add(name)
-        return name
+    def write(self, name: str, form: Form = "flat") -> str:
+        """Say that the next node writes this value of the graph in a form; gives the name that it must write."""
+        self._forms[name, form] = name if form == "flat" else self.temporary(f"{name}.{form}")
+        return self._forms[name, form]
 
-    def write_image(self, name: str) -> str:
-        """Say that the next node writes this value as an image; gives the name it must write."""
-        self._images[name] = self.temporary(f"{name}.image")
-        return self._images[name]
+    def turn(self, x: str, out: str) -> None:
+        """Say that a value is another with its axes exchanged: no node is needed before another form is asked for."""
+        self._forms[out, "turned"] = self.flat(x)
+
+    def has(self, name: str, form: Form) -> bool:
+        """Whether a value is there in a form."""
+        return (name, form) in self._forms
+
+    def common(self, *names: str) -> Form:
+        """The form to compute with where any will do: one that all these values have, else flat."""
+        return next((form for form in FORMS if all(self.has(name, form) for name in names)), "flat")
+
+    def form(self, name: str, form: Form) -> str:
+        """A value of the graph in a form; where it is missing, it is made of another."""
+        if self.has(name, form):
+            return self._forms[name, form]
+        match form:
+            case "flat" if self.has(name, "image"):
+                axis = self.integers([2], f"{name}.axis")
+                return self.node("Squeeze", [self._forms[name, "image"], axis], self.write(name))
+            case "flat":
+                return self.node("Transpose", [self._forms[name, "turned"]], self.write(name), perm=[0, 2, 1])
+            case "turned":
+                return self.node("Transpose", [self.flat(name)], self.write(name, form), perm=[0, 2, 1])
+            case "image" if self.common(name) == "turned":
+                axis = self.integers([1], f"{name}.image_axis")
+                lines = self.node("Unsqueeze", [self._forms[name, "turned"], axis], self.temporary(f"{name}.lines"))
+                return self.node("Transpose", [lines], self.write(name, form), perm=[0, 3, 1, 2])
+            case "image":
+                axis = self.integers([2], f"{name}.image_axis")
+                return self.node("Unsqueeze", [self.flat(name), axis], self.write(name, form))
 
     def flat(self, name: str) -> str:
         """A value of the graph as `(batch, *shape)`."""
-        if name in self._images and name not in self._flat:
-            self.node("Squeeze", [self._images[name], self.integers([2], f"{name}.axis")], self.write(name))
-        return name
-
-    def image(self, name: str) -> str:
-        """A sequence of the graph as `(batch, C, 1, T)`."""
-        if name not in self._images:
-            axis = self.integers([2], f"{name}.image_axis")
-            self.node("Unsqueeze", [name, axis], self.write_image(name))
-        return self._images[name]
+        return self.form(name, "flat")
 
 
 def declare(name: str, shape: Shape) -> onnx.ValueInfoProto:

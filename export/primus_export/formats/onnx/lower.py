@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+
 import numpy as np
 import onnx
 from onnx import helper
@@ -19,17 +21,20 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     GroupNorm,
     Linear,
     MaxPool1d,
     Reduce,
+    Reshape,
     Slice,
     Softmax,
     Step,
     Transpose,
     Unary,
     adaptive_pool_matrix,
+    frame_starts,
 )
 
 OPSET = 13
@@ -63,7 +68,7 @@ def lower(graph: Graph, precision: Precision, calibration: Array) -> onnx.ModelP
         value_info=[declare(name, graph.shapes[name]) for name in inner],
     )
     opsets = [helper.make_opsetid("", OPSET)]
-    if precision in ("int8", "int4"):
+    if builder.own_operators:
         opsets.append(helper.make_opsetid(MICROSOFT, 1))
     return helper.make_model(body, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="primus-export")
 
@@ -76,8 +81,8 @@ def _lower(builder: Builder, step: Step) -> None:
             _conv(builder, step)
         case MaxPool1d():
             kernel = [1, step.kernel]
-            image = builder.image(step.x)
-            builder.node("MaxPool", [image], builder.write_image(step.out), kernel_shape=kernel, strides=kernel)
+            image = builder.form(step.x, "image")
+            builder.node("MaxPool", [image], builder.write(step.out, "image"), kernel_shape=kernel, strides=kernel)
         case AdaptiveAvgPool1d():
             pool = adaptive_pool_matrix(builder.shapes[step.x][1], step.size)
             inputs = [builder.flat(step.x), builder.constant(pool, f"{step.out}.pool")]
@@ -91,20 +96,18 @@ def _lower(builder: Builder, step: Step) -> None:
         case Binary():
             _binary(builder, step)
         case Reduce():
-            operator = {"mean": "ReduceMean", "max": "ReduceMax"}[step.op]
-            axes = [step.axis + 1]
-            builder.node(operator, [builder.flat(step.x)], builder.write(step.out), axes=axes, keepdims=0)
+            _reduce(builder, step)
         case Concat():
             builder.node("Concat", [builder.flat(x) for x in step.xs], builder.write(step.out), axis=step.axis + 1)
         case Slice():
-            bounds = (("start", step.start), ("stop", step.stop), ("axis", step.axis + 1))
-            inputs = [
-                builder.flat(step.x),
-                *(builder.integers([value], f"{step.out}.{what}") for what, value in bounds),
-            ]
-            builder.node("Slice", inputs, builder.write(step.out))
+            _slice(builder, builder.flat(step.x), step.axis, step.start, step.stop, builder.write(step.out))
         case Transpose():
-            builder.node("Transpose", [builder.flat(step.x)], builder.write(step.out), perm=[0, 2, 1])
+            builder.turn(step.x, step.out)
+        case Reshape():
+            shape = builder.integers([0, *step.shape], f"{step.out}.shape")
+            builder.node("Reshape", [builder.flat(step.x), shape], builder.write(step.out))
+        case Frames():
+            _frames(builder, step)
         case Softmax():
             builder.node("Softmax", [builder.flat(step.x)], builder.write(step.out), axis=-1)
         case _:
@@ -140,13 +143,60 @@ def _group_norm(builder: Builder, step: GroupNorm) -> None:
 
 
 def _conv(builder: Builder, step: Conv1d) -> None:
-    inputs = [builder.image(step.x), builder.filters(step, f"{step.out}.weight")]
+    out = step.out
+    if step.weight.shape[2] == step.stride == 1 and not step.padding and builder.common(step.x) == "turned":
+        matrix = builder.filters(step, f"{out}.weight", lambda filters: filters[:, :, 0].T)
+        _product(builder, builder.form(step.x, "turned"), matrix, step.bias, builder.write(out, "turned"))
+        return
+    weight = builder.filters(step, f"{out}.weight", lambda filters: filters[:, :, np.newaxis])
+    inputs = [builder.form(step.x, "image"), weight]
     if step.bias is not None:
-        inputs.append(builder.weight(step.bias, f"{step.out}.bias"))
+        inputs.append(builder.weight(step.bias, f"{out}.bias"))
     builder.node(
-        "Conv", inputs, builder.write_image(step.out), kernel_shape=[1, step.weight.shape[2]],
+        "Conv", inputs, builder.write(out, "image"), kernel_shape=[1, step.weight.shape[2]],
         strides=[1, step.stride], dilations=[1, step.dilation], pads=[0, step.padding, 0, step.padding],
     )  # fmt: skip
+
+
+def _reduce(builder: Builder, step: Reduce) -> None:
+    x, out, axes = builder.flat(step.x), builder.write(step.out), [step.axis + 1]
+    if step.op == "sum":  # the only one whose axes are an input in this opset
+        builder.node("ReduceSum", [x, builder.integers(axes, f"{step.out}.axis")], out, keepdims=int(step.keep))
+    else:
+        operator = {"mean": "ReduceMean", "max": "ReduceMax"}[step.op]
+        builder.node(operator, [x], out, axes=axes, keepdims=int(step.keep))
+
+
+def _slice(builder: Builder, x: str, axis: int, start: int, stop: int, out: str) -> str:
+    bounds = (("start", start), ("stop", stop), ("axis", axis + 1))
+    inputs = [x, *(builder.integers([value], f"{out}.{what}") for what, value in bounds)]
+    return builder.node("Slice", inputs, out)
+
+
+def _frames(builder: Builder, step: Frames) -> None:
+    """One node that picks blocks, of which size and hop are multiples: half the time of a Slice for each frame."""
+    out, (channels, time), block = step.out, builder.shapes[step.x], gcd(step.size, step.hop)
+    starts = np.array(frame_starts(time, step))
+    used = int(starts[-1]) + step.size
+    x, blocks = builder.flat(step.x), used // block
+    if used < time:
+        x = _slice(builder, x, 1, 0, used, builder.temporary(f"{out}.used"))
+    by_block = builder.integers([0, channels * blocks, block], f"{out}.by_block")
+    x = builder.node("Reshape", [x, by_block], builder.temporary(f"{out}.blocks"))
+    of_frame = starts[:, np.newaxis, np.newaxis] // block + np.arange(step.size // block)
+    picked = of_frame + blocks * np.arange(channels)[:, np.newaxis]  # (frames, channels, blocks of a frame)
+    indices = builder.constant(picked.reshape(-1), f"{out}.picked")
+    x = builder.node("Gather", [x, indices], builder.temporary(f"{out}.overlapping"), axis=1)
+    shape = builder.integers([0, *builder.shapes[out]], f"{out}.shape")
+    builder.node("Reshape", [x, shape], builder.write(out))
+
+
+def _product(builder: Builder, x: str, matrix: str, bias: Array | None, out: str) -> None:
+    if bias is None:
+        builder.node("MatMul", [x, matrix], out)
+        return
+    x = builder.node("MatMul", [x, matrix], builder.temporary(f"{out}.product"))
+    builder.node("Add", [x, builder.weight(bias, f"{out}.bias")], out)
 
 
 def _linear(builder: Builder, step: Linear) -> None:
@@ -156,17 +206,16 @@ def _linear(builder: Builder, step: Linear) -> None:
         builder.product(x, step.weight, step.bias, builder.write(out), builder.seen.rows(step.x))
         return
     matrix = builder.matrix(step.weight, f"{out}.weight", quantized, step.x)
-    if step.bias is None:
-        builder.node("MatMul", [x, matrix], builder.write(out))
-        return
-    x = builder.node("MatMul", [x, matrix], builder.temporary(f"{out}.product"))
-    builder.node("Add", [x, builder.weight(step.bias, f"{out}.bias")], builder.write(out))
+    _product(builder, x, matrix, step.bias, builder.write(out))
 
 
 def _unary(builder: Builder, step: Unary) -> None:
-    x, out = builder.flat(step.x), step.out
+    form = builder.common(step.x)
+    x, out = builder.form(step.x, form), builder.write(step.out, form)
     if step.op == "square":
-        builder.node("Mul", [x, x], builder.write(out))
+        builder.node("Mul", [x, x], out)
+    elif step.op == "gelu" and builder.own_operators:
+        builder.node("Gelu", [x], out, MICROSOFT)  # what ONNX Runtime makes of the five below, each time that it loads
     elif step.op == "gelu":
         # x / sqrt(2), erf, + 1, * x, * 0.5 in this order: runtimes that have the whole as one operator know it so.
         number = {n: builder.constant(np.array(n, np.float32), f"{out}.number") for n in (2**0.5, 1.0, 0.5)}
@@ -174,12 +223,17 @@ def _unary(builder: Builder, step: Unary) -> None:
         y = builder.node("Erf", [y], builder.temporary(f"{out}.erf"))
         y = builder.node("Add", [y, number[1.0]], builder.temporary(f"{out}.gate"))
         y = builder.node("Mul", [x, y], builder.temporary(f"{out}.gated"))
-        builder.node("Mul", [y, number[0.5]], builder.write(out))
+        builder.node("Mul", [y, number[0.5]], out)
     else:
-        builder.node(_UNARY[step.op], [x], builder.write(out))
+        builder.node(_UNARY[step.op], [x], out)
 
 
 def _binary(builder: Builder, step: Binary) -> None:
+    if isinstance(step.b, str) and builder.shapes[step.a] == builder.shapes[step.b]:
+        form = builder.common(step.a, step.b)
+        both = [builder.form(name, form) for name in (step.a, step.b)]
+        builder.node(_BINARY[step.op], both, builder.write(step.out, form))
+        return
     a = _ranked(builder, step.a, step.out)
     b = (
         _ranked(builder, step.b, step.out)

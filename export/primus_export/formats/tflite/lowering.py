@@ -25,17 +25,20 @@ from primus_models.graph import (
     Binary,
     Concat,
     Conv1d,
+    Frames,
     Graph,
     GroupNorm,
     Linear,
     MaxPool1d,
     Reduce,
+    Reshape,
     Slice,
     Softmax,
     Step,
     Transpose,
     Unary,
     adaptive_pool_matrix,
+    frame_starts,
 )  # fmt: skip
 
 Layout: TypeAlias = Literal["rows", "pixels"]
@@ -130,7 +133,11 @@ class _Lowering:
             case Slice():
                 self.put(step.out, "rows", self._slice(step))
             case Transpose():
-                self.put(step.out, "rows", self.transpose(self.get(step.x)))
+                self._transpose(step)
+            case Reshape():
+                self.put(step.out, "rows", self.reshape(self.get(step.x), self._rows_shape(step.out)))
+            case Frames():
+                self.put(step.out, "rows", self._frames(step))
             case Softmax():
                 self.put(step.out, "rows", self._softmax(step))
 
@@ -231,9 +238,9 @@ class _Lowering:
         x = self.get(step.x)
         size = self.sub.shape(x)[1 - step.axis]
         kept = (size, 1) if step.axis == 1 else (1, size)
-        builtin = {"mean": "MEAN", "max": "REDUCE_MAX"}[step.op]
+        builtin = {"mean": "MEAN", "sum": "SUM", "max": "REDUCE_MAX"}[step.op]
         reduced = self.op(builtin, (x, self.ints(step.axis)), kept, "ReducerOptions", keepDims=True)
-        return self.reshape(reduced, (1, size)) if step.axis == 1 else reduced
+        return self.reshape(reduced, (1, size)) if step.axis == 1 and not step.keep else reduced
 
     def _concat(self, step: Concat) -> int:
         operands = tuple(self.get(name) for name in step.xs)
@@ -245,6 +252,21 @@ class _Lowering:
         shape, begin = self._rows_shape(step.out), [0, 0]
         begin[self.axis(step.out, step.axis)] = step.start
         return self.op("SLICE", (self.get(step.x), self.ints(*begin), self.ints(*shape)), shape, "SliceOptions")
+
+    def _transpose(self, step: Transpose) -> None:
+        # Turned, rows are what pixels hold already; they are turned in earnest when something asks for rows.
+        time, channels = self.graph.shapes[step.x]
+        self.put(step.out, "pixels", self.reshape(self.get(step.x), (1, 1, time, channels)))
+
+    def _frames(self, step: Frames) -> int:
+        channels, time = self.graph.shapes[step.x]
+        x, shape = self.get(step.x), (channels, step.size)
+        frames = [
+            self.op("SLICE", (x, self.ints(0, start), self.ints(*shape)), shape, "SliceOptions")
+            for start in frame_starts(time, step)
+        ]
+        whole = self.graph.shapes[step.out]
+        return self.op("CONCATENATION", tuple(frames), whole, "ConcatenationOptions", axis=0)
 
     def _softmax(self, step: Softmax) -> int:
         x = self.get(step.x)
