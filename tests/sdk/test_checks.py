@@ -19,6 +19,8 @@ def test_what_is_plain_is_never_refused(seed: int, gravity: float, motion: float
     window = window.astype(np.float32)
     if checks._is_plain(window):
         checks._check_values(window[np.newaxis], single=True)
+    if checks._are_plain(np.stack([resting(), window])):
+        checks._check_values(window[np.newaxis], single=True)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -30,6 +32,10 @@ def test_a_number_that_is_none_is_not_plain(row: int, value: float) -> None:
     assert not checks._is_plain(window)
     with pytest.raises(WindowError, match="NaN or infinity"):
         checks.checked_windows(window)
+    batch = np.stack([resting(), window])
+    assert not checks._are_plain(batch)
+    with pytest.raises(WindowError, match="window 1 holds NaN or infinity"):
+        checks.checked_windows(batch)
 
 
 @pytest.mark.parametrize(("gravity", "rotation"), [(2.9, 0.0), (61.0, 0.0), (9.8, 36.0), (0.0, 0.0)])
@@ -39,6 +45,10 @@ def test_beyond_a_bound_it_is_not_plain(gravity: float, rotation: float) -> None
     assert not checks._is_plain(window)
     with pytest.raises(WindowError):
         checks.checked_windows(window)
+    batch = np.stack([resting(), window, resting()])
+    assert not checks._are_plain(batch)
+    with pytest.raises(WindowError, match="window 1 has"):
+        checks.checked_windows(batch)
 
 
 def test_a_window_of_another_layout_is_looked_at_closely_and_taken() -> None:
@@ -47,6 +57,11 @@ def test_a_window_of_another_layout_is_looked_at_closely_and_taken() -> None:
         batch, single = checks.checked_windows(window)
         assert single
         assert np.array_equal(batch[0], resting())
+    for windows in (np.asfortranarray([resting()] * 3), np.float64([resting()] * 3), [resting()] * 3):
+        assert not checks._are_plain(windows)
+        batch, single = checks.checked_windows(windows)
+        assert not single
+        assert np.array_equal(batch, np.stack([resting()] * 3))
 
 
 def test_a_plain_window_is_given_on_as_it_is() -> None:
@@ -55,6 +70,10 @@ def test_a_plain_window_is_given_on_as_it_is() -> None:
     assert single
     assert batch.shape == (1, 6, 250)
     assert np.array_equal(batch[0], window)
+    windows = np.stack([window, window])
+    batch, single = checks.checked_windows(windows)
+    assert not single
+    assert batch is windows
 
 
 def resting() -> np.ndarray:

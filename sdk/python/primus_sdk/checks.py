@@ -19,6 +19,9 @@ MOST_ACCELERATION = 60.0
 """m/s^2: nobody bears 5 s above 6 g on average; m/s^2 taken for g give 96 at rest, milli-g and raw counts more."""
 MOST_ROTATION = 35.0
 """rad/s, the median: the range of a wearable's gyroscope (2000 deg/s) ends there."""
+_PLAIN_MOTION = (0.99 * MOST_ACCELERATION) ** 2 * WINDOW_SHAPE[1]
+_PLAIN_TURNING = MOST_ROTATION**2
+_PLAIN_GRAVITY = (1.01 * LEAST_ACCELERATION * WINDOW_SHAPE[1]) ** 2
 
 
 def checked_windows(windows: ArrayLike) -> tuple[NDArray[np.float32], bool]:
@@ -29,6 +32,8 @@ def checked_windows(windows: ArrayLike) -> tuple[NDArray[np.float32], bool]:
     """
     if _is_plain(windows):
         return windows[np.newaxis], True
+    if _are_plain(windows):
+        return windows, False
     batch = _as_floats(windows)
     single = batch.ndim == 2
     if single:
@@ -90,9 +95,25 @@ def _is_plain(window: ArrayLike) -> TypeGuard[NDArray[np.float32]]:
     motion, turning = window[:3].ravel(), window[3:].ravel()
     x, y, z = np.add.reduce(window[:3], axis=1).tolist()
     return bool(
-        np.vdot(motion, motion) <= (0.99 * MOST_ACCELERATION) ** 2 * WINDOW_SHAPE[1]
-        and np.vdot(turning, turning) <= MOST_ROTATION**2
-        and x * x + y * y + z * z >= (1.01 * LEAST_ACCELERATION * WINDOW_SHAPE[1]) ** 2
+        np.vdot(motion, motion) <= _PLAIN_MOTION
+        and np.vdot(turning, turning) <= _PLAIN_TURNING
+        and x * x + y * y + z * z >= _PLAIN_GRAVITY
+    )
+
+
+def _are_plain(windows: ArrayLike) -> TypeGuard[NDArray[np.float32]]:
+    """Whether they are several windows `(n, 6, 250)`, n at least 1, each as `_is_plain` takes one."""
+    if type(windows) is not np.ndarray or windows.dtype != np.float32 or windows.shape[1:] != WINDOW_SHAPE:
+        return False
+    if not (windows.flags.c_contiguous and len(windows)):
+        return False
+    sensors = windows.reshape(len(windows), 2, -1)
+    motion, turning = np.einsum("nsv,nsv->sn", sensors, sensors)
+    sums = np.add.reduce(windows[:, :3], axis=2)
+    return bool(
+        motion.max() <= _PLAIN_MOTION
+        and turning.max() <= _PLAIN_TURNING
+        and np.einsum("nc,nc->n", sums, sums).min() >= _PLAIN_GRAVITY
     )
 
 
@@ -104,7 +125,7 @@ def _as_floats(windows: ArrayLike) -> NDArray[np.float32]:
     if array.dtype.kind not in "fiu":
         raise WindowError(f"a window holds numbers; got an array of {array.dtype}")
     with np.errstate(over="ignore"):  # becomes infinity, which is reported as such
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
 
 
 def _check_values(batch: NDArray[np.float32], single: bool) -> None:
