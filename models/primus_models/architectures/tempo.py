@@ -121,15 +121,16 @@ def fourier(length: int, bins: int) -> Array:
 
 
 def average(length: int) -> Array:
-    """A Hann-weighted mean, (1, length)."""
+    """A Hann-weighted mean, (length,)."""
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
-    return np.asarray((hann / hann.sum())[None], np.float32)
+    return np.asarray(hann / hann.sum(), np.float32)
 
 
 def build(tensors: dict[str, Array]) -> Graph:
     """`(6, 250)` -> eight signals -> frames' spectra, the whole spectrum, the waves -> statistics -> `(512,)`."""
     builder = _Builder(tensors)
     builder.signals()
+    builder.waves()
     parts = (*builder.frames(), *builder.whole(), *builder.wave())
     builder.add(Concat(parts, "statistics"))
     norm = builder.norm("statistics")
@@ -226,13 +227,23 @@ class _Builder:
             Concat(("axes.scaled", "sizes.centred"), "centred"),
         )
 
+    def waves(self) -> None:
+        """Products of all of `centred`: the waves of the whole spectrum, and each frame's mean (8, 12)."""
+        frames = np.zeros((FRAMES, WINDOW), np.float32)
+        for number, row in enumerate(frames):
+            row[number * FRAME_HOP : number * FRAME_HOP + FRAME] = average(FRAME)
+        self.add(
+            Linear("centred", "waves", np.concatenate([fourier(WINDOW, FINE_BINS), frames])),
+            Slice("waves", "fine.waves", 0, 2 * FINE_BINS, axis=1),
+            Slice("waves", "frames.shift", 2 * FINE_BINS, 2 * FINE_BINS + FRAMES, axis=1),
+        )
+
     def frames(self) -> tuple[str, ...]:
         """Statistics of the frames' spectra, and the mean spectrum."""
         # Of the centred signals: with gravity in them float32 would round a resting sensor's power off by a thousandth.
         self.add(
             Frames("centred", "frames", FRAME, FRAME_HOP),
             Linear("frames", "frames.waves", fourier(FRAME, BINS)),
-            Linear("frames", "frames.shift", average(FRAME)),
         )
         self._power("frames.waves", BINS, "frames.bins")
         floor = FLOOR.repeat(BINS)
@@ -240,9 +251,8 @@ class _Builder:
             Reshape("frames.bins", "frames.power", (FRAMES, SIGNALS * BINS)),
             Binary("add", "frames.power", floor, "frames.floored"),
             Unary("log", "frames.floored", "frames.log"),
-            Reshape("frames.shift", "frames.shifts", (FRAMES, SIGNALS)),
-            Reshape("means", "frames.means", (SIGNALS,)),
-            Binary("add", "frames.shifts", "frames.means", "frames.level"),
+            Binary("add", "frames.shift", "means", "frames.levels"),
+            Transpose("frames.levels", "frames.level"),
             Concat(("frames.log", "frames.level"), "frames.read", axis=1),
         )
         power, level = self.norm("frames.power").by_signal(), self.norm("frames.level")
@@ -264,7 +274,6 @@ class _Builder:
 
     def whole(self) -> tuple[str, ...]:
         """The whole window's spectrum, means and variances."""
-        self.add(Linear("centred", "fine.waves", fourier(WINDOW, FINE_BINS)))
         self._power("fine.waves", FINE_BINS, "fine.bins")
         self.add(
             Reshape("fine.bins", "fine.power", (1, SIGNALS * FINE_BINS)),

@@ -57,7 +57,7 @@ class Frames(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("bins", torch.from_numpy(tempo.fourier(tempo.FRAME, tempo.BINS)), persistent=False)
-        self.register_buffer("level_of", torch.from_numpy(tempo.average(tempo.FRAME)[0]), persistent=False)
+        self.register_buffer("level_of", torch.from_numpy(tempo.average(tempo.FRAME)), persistent=False)
         self.register_buffer("floor", torch.from_numpy(tempo.FLOOR), persistent=False)
         self.power, self.level = Norm(tempo.BINS * tempo.SIGNALS), Norm(tempo.SIGNALS)
         self.mix = _convolution("frames.mix")

@@ -48,6 +48,7 @@ class Builder:
         """Values that are sums of whole numbers: their bits are the same whatever windows are computed beside them."""
         self._prefix = prefix
         self._taken: set[str] = set(shapes)
+        self._constants: dict[tuple[str, Shape, bytes], str] = {}
         self._forms: dict[tuple[str, Form], str] = {(INPUT, "flat"): INPUT}
 
     def node(self, operator: str, inputs: Sequence[str], out: str, domain: str = "", **attributes: Any) -> str:
@@ -72,10 +73,12 @@ class Builder:
         return name
 
     def constant(self, array: NDArray[Any], near: str) -> str:
-        """An initializer, as it is."""
-        name = self.temporary(near)
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
+        """An initializer, as it is; equal ones are one, which a runtime would otherwise make of them on each load."""
+        key = array.dtype.str, array.shape, array.tobytes()
+        if key not in self._constants:
+            self._constants[key] = name = self.temporary(near)
+            self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return self._constants[key]
 
     def integers(self, values: Sequence[int], near: str) -> str:
         """A list of numbers that an operator takes as an input: a shape, axes, lengths."""
