@@ -48,7 +48,7 @@ def from_values(
     labels: tuple[str, ...], values: NDArray[np.float64], embedding: NDArray[np.float32], reject_below: float
 ) -> Prediction:
     """The prediction that the probabilities `(K,)` make, which it keeps: of equal ones the first label's."""
-    values.flags.writeable = False
+    values.setflags(write=False)
     best = int(values.argmax())
     label, probability = labels[best], float(values[best])
     return Prediction(None if probability < reject_below else label, label, probability, labels, values, embedding)

@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk.bundles.manifest import EMBEDDING_SIZE, WINDOW_SHAPE
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.heads.head import Head
 from primus_sdk.heads.prediction import Prediction, checked_threshold, from_values
@@ -143,6 +144,9 @@ class _Rest(NamedTuple):
     values: NDArray[np.float64] | None
 
 
+_NOTHING = np.empty((0, EMBEDDING_SIZE), np.float32)
+
+
 class SequenceRecogniser:
     """Recognises the windows of one stream, one after the other; for one thread at a time.
 
@@ -192,30 +196,37 @@ class SequenceRecogniser:
         """
         head = self._recogniser.head
         self._check(self._fits if head is self._head else self._fit(head))
-        standing, before = self._rest is not None, self._head
-        held: list[bool] = []
-        for window in windows:
-            gated, anew, before = self._gated(window), window.quality.after_reset or head is not before, head
-            held.append(gated and standing and not anew)
-            standing = gated
+        held = self._held_of(windows, head)
         encoded = [window.imu for window, is_held in zip(windows, held, strict=True) if not is_held]
-        embeddings = self._recogniser.embed(np.stack(encoded)) if encoded else None
-        values = head.probabilities(embeddings) if head is not None and embeddings is not None else None
+        embeddings = self._recogniser.embed(np.concatenate(encoded).reshape(-1, *WINDOW_SHAPE)) if encoded else _NOTHING
+        values = None if head is None else head.probabilities(embeddings)
         self._windows += len(windows)
-        done, row = [], 0
+        # Copied, so that one that is kept does not keep them all.
+        found = iter(
+            [_Rest(row.copy(), None) for row in embeddings]
+            if values is None
+            else [_Rest(row.copy(), of.copy()) for row, of in zip(embeddings, values, strict=True)]
+        )
+        done = []
         for window, is_held in zip(windows, held, strict=True):
             if window.quality.after_reset or head is not self._head:
                 self._begin(head)
-            if is_held:
-                assert self._rest is not None  # it was planned so
-                done.append(self._said(window, self._rest, held=True))
-            else:
-                assert embeddings is not None
-                # Copied, so that one that is kept does not keep them all.
-                found = _Rest(embeddings[row].copy(), None if values is None else values[row].copy())
-                done.append(self._said(window, found, held=False))
-                row += 1
+            rest = self._rest if is_held else next(found)
+            assert rest is not None  # one that is held was planned so
+            done.append(self._said(window, rest, held=is_held))
         return done
+
+    def _held_of(self, windows: Sequence[Window], head: Head | None) -> list[bool]:
+        """Which of the next windows the rest gate will hold."""
+        if not self._rules.rest_gate:
+            return [False] * len(windows)
+        standing, before = self._rest is not None, self._head
+        held: list[bool] = []
+        for window in windows:
+            still, anew, before = window.quality.still, window.quality.after_reset or head is not before, head
+            held.append(still and standing and not anew)
+            standing = still
+        return held
 
     def _begin(self, head: Head | None) -> None:
         self._recent.clear()
@@ -242,7 +253,7 @@ class SequenceRecogniser:
             self._held += 1
         else:
             self._encoded += 1
-            found.embedding.flags.writeable = False  # it may stand for later windows
+            found.embedding.setflags(write=False)  # it may stand for later windows
         self._rest = found if self._gated(window) else None
         prediction = None
         if self._head is not None and found.values is not None:
