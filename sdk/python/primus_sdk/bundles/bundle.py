@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from primus_sdk import arguments
 from primus_sdk.bundles.manifest import MANIFEST, SEAL, Manifest, Model
@@ -29,8 +28,7 @@ Reader = Callable[[str, int], bytes]
 """Reads a file of the bundle by name, at most so many bytes; raises BundleNotFoundError where there is none."""
 
 
-@dataclass(frozen=True, eq=False)
-class Bundle:
+class Bundle(NamedTuple):
     """A bundle whose every byte was checked: what it says of itself, and its files by path."""
 
     manifest: Manifest

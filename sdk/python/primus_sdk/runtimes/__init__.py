@@ -12,16 +12,12 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from primus_sdk.bundles.bundle import Bundle
 from primus_sdk.bundles.manifest import Model, ModelFormat
 from primus_sdk.errors import RuntimeUnavailableError
 from primus_sdk.runtimes.base import Runtime, library_version
-from primus_sdk.runtimes.coreml import CoreMLRuntime
-from primus_sdk.runtimes.litert import TfliteRuntime
-from primus_sdk.runtimes.onnx import OnnxRuntime
 
 __all__ = ["NAMES", "Runtime", "open_runtime"]
 
@@ -39,17 +35,36 @@ class _Backend(NamedTuple):
         return sys.platform.startswith(self.platform) and importlib.util.find_spec(self.module) is not None
 
 
+# Each imports its own module, not for every start.
+
+
+def _onnx(model: Model, files: dict[str, bytes]) -> Runtime:
+    from primus_sdk.runtimes.onnx import OnnxRuntime
+
+    return OnnxRuntime(model, files)
+
+
 def _tflite(name: str, module: str, distribution: str, install: str) -> _Backend:
-    make = partial(TfliteRuntime, name, module, distribution)
+    def make(model: Model, files: dict[str, bytes]) -> Runtime:
+        from primus_sdk.runtimes.litert import TfliteRuntime
+
+        return TfliteRuntime(name, module, distribution, model, files)
+
     return _Backend(name, "tflite", module, distribution, install, make)
 
 
+def _coreml(model: Model, files: dict[str, bytes]) -> Runtime:
+    from primus_sdk.runtimes.coreml import CoreMLRuntime
+
+    return CoreMLRuntime(model, files)
+
+
 _BACKENDS = (
-    _Backend("onnxruntime", "onnx", "onnxruntime", "onnxruntime", "primus-imu", OnnxRuntime),
+    _Backend("onnxruntime", "onnx", "onnxruntime", "onnxruntime", "primus-imu", _onnx),
     _tflite("litert", "ai_edge_litert", "ai-edge-litert", "primus-imu[litert]"),
     _tflite("tflite-runtime", "tflite_runtime", "tflite-runtime", "tflite-runtime"),
     _tflite("tensorflow", "tensorflow", "tensorflow", "tensorflow"),
-    _Backend("coreml", "coreml", "coremltools", "coremltools", "coremltools", CoreMLRuntime, "darwin"),
+    _Backend("coreml", "coreml", "coremltools", "coremltools", "coremltools", _coreml, "darwin"),
 )
 NAMES = tuple(backend.name for backend in _BACKENDS)
 """What `load(runtime=...)` takes, in the order in which they are tried."""
