@@ -171,6 +171,18 @@ def test_a_burst_from_a_slow_sensor_makes_no_wild_points(monkeypatch) -> None:
     assert gains(times, monkeypatch).max() < 4
 
 
+@pytest.mark.parametrize("points", [1, 2, 3, 7, 8, 9, 63, 64, 512])
+@pytest.mark.parametrize("taps", [1, 2, 9, 21, 129, 201])
+def test_taps_are_summed_one_after_the_other_whatever_points_are_summed_beside(points: int, taps: int) -> None:
+    random = np.random.default_rng(0)
+    products = random.normal(size=(4, taps, points)) * 10.0 ** random.integers(-9, 9, (4, taps, points))
+    products[0, :, 0] = -0.0
+    expected = np.zeros((4, points))
+    for tap in range(taps):
+        expected += products[:, tap]
+    assert grid.summed(products).tobytes() == expected.tobytes()
+
+
 def test_points_with_weights_of_their_own_are_worked_on_in_little_memory() -> None:
     """All at once they would need 12 MB, and leave the heap as large when the other sensor was silent for long."""
     random = np.random.default_rng(0)

@@ -57,6 +57,22 @@ def test_one_sample_at_a_time_gives_the_windows_of_one_push() -> None:
     assert_same(windows, run(WindowStream(0.5), accelerometer, gyroscope, turns))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_zero_has_no_sign_that_hangs_on_how_samples_are_cut(seed: int) -> None:
+    random, sensors = np.random.default_rng(seed), []
+    for side in (0, 1):
+        times, values = samples(20, 12, jitter=0.004, seed=seed + side)
+        values[:] = -0.0
+        values[::9] = 1.0
+        kept = random.random(len(times)) < 0.7
+        sensors.append((times[kept], values[kept]))
+    windows = run(WindowStream(0.1), sensors[0], sensors[1], [])
+    assert not any(np.signbit(window.imu[window.imu == 0]).any() for window in windows)
+    for size in (1, 7, 60):
+        turns = [(side, size) for _ in range(1 + 240 // size) for side in (0, 1)]
+        assert_same(windows, run(WindowStream(0.1), sensors[0], sensors[1], turns))
+
+
 def test_six_axis_rows_are_both_sensors_at_once() -> None:
     times, values = samples(100, 9)
     _, rates = samples(100, 9, seed=1)

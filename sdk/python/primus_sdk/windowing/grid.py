@@ -7,14 +7,15 @@ they are computed once. Everywhere else each point has its own.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from primus_sdk.windowing.kernel import GRID_NS, HALF_WIDTH_NS, Floats, Ints, kernel, less
 
 _FEW = 64  # points: below, looking for a steady pace costs more than it saves
-_TOGETHER = 512  # points: what is computed for each of them at once should stay in the cache, and is a stream's peak
+_TOGETHER = 512  # points at one pace: what is computed for each at once should stay in the cache
+_AT_ONCE = 10_752  # samples seen by all points that have weights of their own: so too, and it is a stream's peak
 
 
 class Points(NamedTuple):
@@ -101,7 +102,8 @@ def grid_points(segment: Segment, reach: Ints, start: int, stop: int, epoch: int
         marks[1] = segment.gap_ns[after : after + span : pace]
         marks[2:] = segment.tally[:, upto_first : upto_first + span : pace]
         return Points(numbers, values, marks)
-    parts = [_each_its_own(segment, reach, time[first : first + _TOGETHER]) for first in range(0, len(time), _TOGETHER)]
+    together = max(_FEW, _AT_ONCE // (2 * HALF_WIDTH_NS // int(segment.period[-1]) + 1))
+    parts = [_each_its_own(segment, reach, time[first : first + together]) for first in range(0, len(time), together)]
     values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
     around = np.minimum(segment.times.searchsorted(time), len(segment.times) - 1)
     upto = around + less(time, segment.times.take(around))  # the last sample not after the point
@@ -115,23 +117,36 @@ def _taps(segment: Segment, reach: Ints, time: Ints) -> tuple[Ints, Ints]:
 
     From 100 ms before it to the first sample after which the next, a period later, would be out of its reach.
     """
-    first = segment.times.searchsorted(time - HALF_WIDTH_NS)
-    last = reach.searchsorted(time + HALF_WIDTH_NS, side="right")
+    first = _places(segment.times, time - HALF_WIDTH_NS, "left")
+    last = _places(reach, time + HALF_WIDTH_NS, "right")
     return first, np.minimum(last, len(segment.times) - 1)
+
+
+def _places(ascending: Ints, wanted: Ints, side: Literal["left", "right"]) -> Ints:
+    """As `ascending.searchsorted(wanted, side)`, for ascending numbers; many are looked for between the outer ones."""
+    if len(wanted) < _FEW:
+        places: Ints = ascending.searchsorted(wanted, side)
+        return places
+    begin, end = ascending.searchsorted(wanted[[0, -1]], side).tolist()
+    places = ascending[begin:end].searchsorted(wanted, side)
+    places += begin
+    return places
 
 
 def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Ints, Floats]:
     """Each point's samples and their weights, both (taps, points); where a point has fewer, its last weights are 0."""
     end = last - first
     tap = first + np.arange(int(end.max()) + 1)[:, None]
-    beyond = tap - last
+    # From here on some points see no more: the last sample stands in for others, where the kernel is zero.
+    some = int(end.min()) + 1
+    beyond = tap[some:] - last
     np.maximum(beyond, 0, out=beyond)
-    tap -= beyond  # so the last sample stands in for those that are not seen, at a distance where the kernel is zero
+    tap[some:] -= beyond
     beyond *= GRID_NS * HALF_WIDTH_NS
     distance = segment.times.take(tap)
     distance -= time
     np.abs(distance, out=distance)
-    distance += beyond
+    distance[some:] += beyond
     # The slowest pace in reach: its longest steps, too, must lie well within the kernel's main lobe. With a quicker one
     # the weights could all but cancel out, and a sum near zero be divided by.
     seen = segment.period[int(first[0]) : int(last[-1]) + 1]
@@ -139,13 +154,13 @@ def _weights(segment: Segment, time: Ints, first: Ints, last: Ints) -> tuple[Int
     weight = kernel(distance, slowest if seen.min() == slowest else segment.period.take(tap).max(axis=0))
     # A sample stands for the time to the middle of its neighbours; the one after the last is not waited for.
     step = segment.step
-    both = step.copy()
+    both = step.astype(np.float64)  # exact, and multiplied without a cast of each
     both[:-1] += step[1:]
     stands = both.take(tap)
     point = np.arange(len(time))
-    stands[end, point] = (step + segment.period).take(last)
+    within = 1 + less(HALF_WIDTH_NS, distance[end, point])  # all others are within reach
+    stands[end, point] = (step + segment.period).take(last) * within
     weight *= stands
-    weight[end, point] *= 1 + less(HALF_WIDTH_NS, distance[end, point])  # all others are within reach
     return tap, weight
 
 
@@ -165,28 +180,25 @@ def _each_its_own(segment: Segment, reach: Ints, time: Ints) -> Floats:
     begin, stop = int(first[0]), int(last[-1]) + 2
     segment = Segment(segment.times[begin:stop], segment.values[:, begin:stop], segment.marks[:, begin:stop])
     tap, weight = _weights(segment, time, first - begin, last - begin)
-    # In the order of time, both: a sum() may pair them up anew.
-    if len(time) < _FEW:
-        product = segment.values.take(tap, axis=1)
-        product *= weight
-        sums = np.add.accumulate(product, axis=1)[:, -1]
-        values: Floats = sums[:3] / sums[3]
-        return values
-    # One axis after the other, in the same memory.
-    values, product = np.empty((3, len(time))), np.empty_like(weight)
-    for axis, sums in enumerate(values):
-        segment.values[axis].take(tap, out=product, mode="clip")
-        product *= weight
-        _sum(product, sums)
-    values /= _sum(weight, np.empty(len(time)))
+    products = np.empty((4, *weight.shape))
+    segment.values[:3].take(tap, axis=1, out=products[:3], mode="clip")
+    products[:3] *= weight
+    products[3] = weight
+    sums = summed(products)
+    values: Floats = sums[:3] / sums[3]
     return values
 
 
-def _sum(rows: Floats, sums: Floats) -> Floats:
-    """The rows' sum, one row after the other; into `sums`."""
-    sums[:] = rows[0]
-    for row in rows[1:]:
-        sums += row
+def summed(products: Floats) -> Floats:
+    """The sums (4, points) over the taps of products (4, taps, points): in the order of time, for however many points.
+
+    Of several points NumPy adds one tap's row to the next. Of one alone the taps lie side by side in memory, where a
+    reduction would pair them up. From 0 on, so that no sum is a negative zero: whether one were could hang on the
+    zeros of taps that a point only has because another sees more.
+    """
+    if products.shape[2] == 1:
+        return 0.0 + np.add.accumulate(products, axis=1)[:, -1]
+    sums: Floats = np.add.reduce(products, axis=1, initial=0.0)
     return sums
 
 
@@ -216,6 +228,7 @@ def _at_one_pace(segment: Segment, reach: Ints, time: Ints, pace: int) -> Floats
         phases = [np.ascontiguousarray(segment.values[axes, begin + phase :: pace]) for phase in range(pace)]
         sums = values[axes]
         product = np.multiply(phases[0][:, :count], weight[0], out=sums).copy()
+        sums += 0.0  # as `summed`
         for tap, one in enumerate(weight[1:], 1):
             later = tap // pace
             np.multiply(phases[tap % pace][:, later : later + count], one, out=product)

@@ -36,7 +36,6 @@ def kernel(distance: Ints, period: Ints | int) -> Floats:
     Beyond its reach of 100 ms it falls to zero within 2^14 ns; where that matters, the caller cuts it off.
     """
     cell = distance >> _TABLE_SHIFT
-    np.minimum(cell, _LAST_CELL, out=cell)
     share = (distance & (_CELL - 1)).astype(np.float64)
     share *= 1 / _CELL
     if isinstance(period, int):
@@ -49,19 +48,19 @@ def kernel(distance: Ints, period: Ints | int) -> Floats:
 
 
 def _interpolated(table: Floats, cell: Ints, share: Floats) -> Floats:
-    """The table's values at this share of the way from these cells to the next ones; `cell` and `share` are spent."""
-    low = table.take(cell)
-    cell += 1
-    slope = table.take(cell)
-    slope -= low
-    share *= slope
-    share += low
+    """The kernel at this share of the way from these cells to the next ones; `share` is spent."""
+    near = table.take(cell, axis=0, mode="clip")  # beyond the last cell it is the last
+    share *= near[..., 1]
+    share += near[..., 0]
     return share
 
 
-@lru_cache(maxsize=4)  # 50 KB each; one serves all sensors of 50 Hz and more
+@lru_cache(maxsize=4)  # 100 KB each; one serves all sensors of 50 Hz and more
 def _table(period_ns: int) -> Floats:
-    """The kernel every 2^14 ns, with the cutoff at half of 1 / period; zero beyond its reach."""
+    """The kernel every 2^14 ns and its rise from there to the next, side by side (cells, 2).
+
+    With the cutoff at half of 1 / period, and zero beyond its reach.
+    """
     distance = np.arange(_LAST_CELL) << _TABLE_SHIFT
     # At slow rates few samples are in reach: a steeper fall-off for a less perfect damping.
     beta = min(6.25, 10 - period_ns / 8e6)
@@ -70,4 +69,4 @@ def _table(period_ns: int) -> Floats:
     taper = np.where(inside >= 0, np.i0(beta * np.sqrt(np.maximum(0, inside))), 1 + beta**2 * inside / 4) / np.i0(beta)
     table = np.zeros(_LAST_CELL + 2)
     table[:_LAST_CELL] = np.sinc(distance / period_ns) * taper
-    return table
+    return np.stack([table[:-1], np.diff(table)], axis=1)
