@@ -103,6 +103,23 @@ def test_another_encoder_needs_no_other_exporter(precision: Precision, tmp_path:
     onnx.checker.check_model(onnx.load(path), full_check=True)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_constant_stands_in_the_file_once(precision: Precision, tmp_path: Path) -> None:
+    graph = onnx.load(export(another_encoder(), tmp_path, precision)).graph
+    kept = [(i.data_type, tuple(i.dims), onnx.numpy_helper.to_array(i).tobytes()) for i in graph.initializer]
+    assert len(set(kept)) == len(kept) > 10
+
+
+@pytest.mark.parametrize(("precision", "domain"), [("fp32", set()), ("fp16", set()), ("int8", {"Gelu"})])
+def test_a_gelu_is_one_operator_where_the_file_is_for_onnx_runtime_alone(
+    precision: Precision, domain: set[str], tmp_path: Path
+) -> None:
+    graph = Graph((Unary("gelu", INPUT, "y"),), ("y",))
+    path = export(graph, tmp_path, precision)
+    assert {node.op_type for node in onnx.load(path).graph.node if node.domain} == domain
+    np.testing.assert_allclose(FORMAT.run(path, WINDOWS)["y"], reference.run(graph, WINDOWS)["y"], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("inputs", [512, 150, 100, 33, 7])
 def test_blocks_restore_a_matrix_to_half_a_scale(inputs: int) -> None:
     weight = made(6, inputs)
