@@ -51,6 +51,17 @@ def test_beyond_a_bound_it_is_not_plain(gravity: float, rotation: float) -> None
         checks.checked_windows(batch)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [(3e38, 3e38), (-3e38, -3e38), (np.inf, -np.inf), (np.nan, np.inf)])
+@pytest.mark.parametrize("row", [0, 4])
+def test_wild_numbers_are_one_typed_error_and_no_warning(row: int, values: tuple[float, float]) -> None:
+    window = resting()
+    window[row, ::2], window[row, 1::2] = values
+    for windows in (window, np.stack([resting(), window])):
+        with pytest.raises(WindowError):
+            checks.checked_windows(windows)
+
+
 def test_a_window_of_another_layout_is_looked_at_closely_and_taken() -> None:
     for window in (np.asfortranarray(resting()), resting().astype(np.float64), resting().tolist()):
         assert not checks._is_plain(window)

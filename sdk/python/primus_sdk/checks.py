@@ -93,12 +93,11 @@ def _is_plain(window: ArrayLike) -> TypeGuard[NDArray[np.float32]]:
     if not window.flags.c_contiguous:
         return False
     motion, turning = window[:3].ravel(), window[3:].ravel()
+    # First what does not warn of numbers that overflow or are none; what is within it can be summed.
+    if not (np.vdot(motion, motion) <= _PLAIN_MOTION and np.vdot(turning, turning) <= _PLAIN_TURNING):
+        return False
     x, y, z = np.add.reduce(window[:3], axis=1).tolist()
-    return bool(
-        np.vdot(motion, motion) <= _PLAIN_MOTION
-        and np.vdot(turning, turning) <= _PLAIN_TURNING
-        and x * x + y * y + z * z >= _PLAIN_GRAVITY
-    )
+    return bool(x * x + y * y + z * z >= _PLAIN_GRAVITY)
 
 
 def _are_plain(windows: ArrayLike) -> TypeGuard[NDArray[np.float32]]:
@@ -109,12 +108,10 @@ def _are_plain(windows: ArrayLike) -> TypeGuard[NDArray[np.float32]]:
         return False
     sensors = windows.reshape(len(windows), 2, -1)
     motion, turning = np.einsum("nsv,nsv->sn", sensors, sensors)
+    if not (motion.max() <= _PLAIN_MOTION and turning.max() <= _PLAIN_TURNING):  # as in `_is_plain`
+        return False
     sums = np.add.reduce(windows[:, :3], axis=2)
-    return bool(
-        motion.max() <= _PLAIN_MOTION
-        and turning.max() <= _PLAIN_TURNING
-        and np.einsum("nc,nc->n", sums, sums).min() >= _PLAIN_GRAVITY
-    )
+    return bool(np.einsum("nc,nc->n", sums, sums).min() >= _PLAIN_GRAVITY)
 
 
 def _as_floats(windows: ArrayLike) -> NDArray[np.float32]:
