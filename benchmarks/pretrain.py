@@ -28,6 +28,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812  (its customary name)
 
 from primus_models.encoders import encoder
+from primus_models.pretraining.determinism import deterministic
 from primus_models.pretraining.draws import Draw
 from primus_models.pretraining.objective import Batch, Primus
 
@@ -60,6 +61,10 @@ class Ours:
 
     def __call__(self, batch: Batch) -> float:
         """One step; the loss."""
+        with deterministic(self.device):
+            return self._step(batch)
+
+    def _step(self, batch: Batch) -> float:
         draw = Draw(0, "training", self.number, len(batch.imu), slice(None), self.device)
         self.number += 1
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):

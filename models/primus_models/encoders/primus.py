@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from primus_models.encoders.base import TrainableEncoder
+from primus_models.encoders.pooling import AveragePool, MaxPool
 from primus_models.encoders.recurrence import LastStateGRU
 
 
@@ -43,9 +44,9 @@ class Encoder(TrainableEncoder):
         super().__init__()
         self.backbone = nn.Sequential(
             nn.GroupNorm(2, 6),
-            Block(6, 10, nn.MaxPool1d(3)),
-            Block(32, 5, nn.MaxPool1d(3)),
-            Block(32, 5, nn.AdaptiveAvgPool1d(32)),
+            Block(6, 10, MaxPool(3)),
+            Block(32, 5, MaxPool(3)),
+            Block(32, 5, AveragePool(32)),
             nn.GroupNorm(4, 32),
             LastStateGRU(32, 512, batch_first=True),
         )

@@ -17,8 +17,7 @@ class Draw:
 
     def __init__(self, seed: int, purpose: str, step: int, total: int, part: slice, device: torch.device) -> None:
         """For the windows `part` of a global batch of `total`."""
-        digest = hashlib.sha256(f"{seed}/{purpose}/{step}".encode()).digest()
-        self._generator = torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+        self._generator = torch.Generator(device).manual_seed(seed_of(seed, purpose, step))
         self._total, self._part, self._device = total, part, device
 
     def uniform(self, *shape: int) -> Tensor:
@@ -36,6 +35,12 @@ class Draw:
     def choice(self, rows: Tensor) -> Tensor:
         """(B, ...): one of these rows for each window."""
         return rows.to(self._device)[(self.uniform() * len(rows)).long().clamp_max(len(rows) - 1)]
+
+
+def seed_of(seed: int, purpose: str, number: int) -> int:
+    """What a generator starts from in step `number`, 0 to 2^63."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
 
 
 def permutation(seed: int, purpose: str, number: int, count: int) -> Tensor:

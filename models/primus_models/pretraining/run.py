@@ -30,7 +30,8 @@ from primus_models.pretraining.augmentations import augmented
 from primus_models.pretraining.baselines import Multitask, Standard
 from primus_models.pretraining.batches import Windows, tower_name, windows_of
 from primus_models.pretraining.configuration import Configuration, to_yaml
-from primus_models.pretraining.draws import Draw, part_of
+from primus_models.pretraining.determinism import deterministic
+from primus_models.pretraining.draws import Draw, part_of, seed_of
 from primus_models.pretraining.objective import Batch, Objective, Primus
 from primus_models.pretraining.quantized import recurrent_weights, round_in_place, rounded_while
 from primus_models.text_space import TextSpace
@@ -125,6 +126,12 @@ class Run:
                 configuration's learning rate.
             OutputError: the folder cannot be written.
         """
+        device = self.fabric.device
+        with deterministic(device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            self._train(listeners)
+        return self.finish()
+
+    def _train(self, listeners: tuple[Listener, ...]) -> None:
         began, before = time.monotonic(), self.progress.seconds
         while self.progress.step < self.progress.steps:
             epoch, first = divmod(self.progress.step, self.steps_an_epoch)
@@ -141,7 +148,6 @@ class Run:
                     self.save()
                 for listener in listeners:
                     listener(self.progress)
-        return self.finish()
 
     def _step(self, chosen: Tensor) -> None:
         step = self.progress.step
@@ -150,6 +156,8 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * self._share_of_rate(step)
         self.optimizer.zero_grad()
+        # What dropout draws: it knows PyTorch's own generator only. Each process has other windows, so other numbers.
+        torch.manual_seed(seed_of(self.config.seed, f"dropout {self.fabric.global_rank}", step))
         with self._as_exported(step):
             losses = self._gradients(batch, step)
         if self.config.clip:

@@ -25,7 +25,7 @@ from primus_models.preparation.prepared import Prepared
 from primus_models.preparation.prepared import load as load_prepared
 from primus_models.pretraining.batches import windows_of
 from primus_models.pretraining.configuration import Configuration
-from primus_models.pretraining.run import Run
+from primus_models.pretraining.run import Progress, Run
 
 SMALL = ["--batch", "16", "--epochs", "1", "--accelerator", "cpu", "--threads", "1", "--queue", "64"]
 
@@ -83,6 +83,26 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(prepared_path: Path, u
     assert step >= 1
     invoke(*arguments)
     ours, theirs = weights(folder), weights(unbroken)
+    assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+
+
+def test_a_stopped_run_of_an_encoder_with_dropout_ends_with_the_same_weights(few_path: Path, tmp_path: Path) -> None:
+    data, config = load_prepared(few_path), Configuration(architecture="tempo", batch=16, epochs=2, save_every=1)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    for name in ("stopped", "whole"):
+        (tmp_path / name).mkdir()
+
+    def stop(progress: Progress) -> None:
+        if progress.step == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        Run(fabric, config, data, tmp_path / "stopped").train(stop)
+    torch.manual_seed(1)  # whatever the process drew meanwhile
+    before = torch.get_rng_state()
+    ours = Run(fabric, config, data, tmp_path / "stopped").train().tensors
+    assert torch.equal(torch.get_rng_state(), before)
+    theirs = Run(fabric, config, data, tmp_path / "whole").train().tensors
     assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
 
 
