@@ -85,8 +85,11 @@ def windows(parts: list[tuple[Any, Any]], options: Options) -> Result:
         for side, pushed in enumerate(part):
             arrived = samples(side, pushed, options, result.dropped)
             segments = ordered(arrived, options, result.dropped)
-            result.dropped.short += sum(len(segment.samples) == 1 for segment in segments)
-            points.append([point for segment in segments for point in grid(segment)])
+            made = [grid(segment) for segment in segments]
+            result.dropped.short += sum(
+                len(segment.samples) for segment, points_of in zip(segments, made, strict=True) if not points_of
+            )
+            points.append([point for points_of in made for point in points_of])
         cut(pairs(points[0], points[1], result.dropped), options, result)
     return result
 

@@ -136,3 +136,37 @@ def test_what_is_taken_follows_the_intervals(steps: list[tuple[str, float]]) -> 
             collected.end()
     assert outcomes == plain_model(steps)
     assert collected.counts.get("walking", 0) == outcomes.count("taken")
+
+
+def test_a_bout_that_was_flushed_before_its_first_window_takes_none_of_the_next(
+    collected: Calibrator, clock: Clock
+) -> None:
+    collected.begin("sitting")
+    clock.newest_ns = None  # flushed after three seconds
+    collected.end()
+    collected.begin("walking")
+    clock.at(15.1)
+    assert collected.add(window(10, after_reset=True)) == "taken"
+    clock.at(16.1)
+    assert collected.add(window(11)) == "taken"
+    assert collected.counts == {"walking": 2}
+
+
+def test_a_step_back_is_seen_where_the_first_windows_after_it_were_refused(collected: Calibrator, clock: Clock) -> None:
+    clock.at(1)
+    collected.begin("sitting")
+    clock.at(25)
+    assert [collected.add(window(start)) for start in (1, 20)] == ["taken", "taken"]
+    collected.end()
+    clock.at(10)  # set back to 1 s; what says so, the window at 1 s, was refused
+    assert [collected.add(window(start)) for start in (5, 6)] == ["outside", "outside"]
+    clock.at(30)
+    assert [collected.add(window(start)) for start in (7, 19)] == ["outside", "outside"], "that clock is over"
+
+
+def test_a_bout_takes_no_window_while_the_clock_has_yet_to_reach_its_end(collected: Calibrator, clock: Clock) -> None:
+    collected.begin("sitting")
+    clock.at(20)
+    collected.end()
+    clock.at(10)  # set back before any window was shown
+    assert collected.add(window(4)) == "outside"

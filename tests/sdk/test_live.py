@@ -242,6 +242,37 @@ def test_after_an_error_of_one_sensors_samples_the_others_are_still_taken() -> N
     assert [r.window.start_ns // SECOND for r in found] == [0, 5, 15, 20, 25]
 
 
+def test_after_an_error_what_is_complete_comes_without_another_push() -> None:
+    times, values = samples(20)
+    rows = np.hstack([values, values])
+    rows[:500] = 100
+    live = live_of(hop=5.0)
+    live.push(times, rows)
+    with pytest.raises(WindowError):
+        next(live)
+    assert [next(live).window.start_ns // SECOND for _ in range(2)] == [5, 10]
+
+    async def rest() -> int:
+        other = live_of(hop=5.0)
+        other.push(times, rows)
+        with pytest.raises(WindowError):
+            await anext(other)
+        return (await anext(other)).window.start_ns // SECOND
+
+    assert asyncio.run(rest()) == 5
+
+
+def test_of_slow_sensors_nothing_that_was_queued_is_lost() -> None:
+    times, values = samples(1500, rate=20)  # 60,000 samples: as much as the queue holds, and 25 minutes
+    rows = np.hstack([values, values])
+    live, stream = live_of(hop=5.0), Stream(Fake(), WindowStream(5.0), Rules())
+    whole = stream.push(times, rows) + stream.flush()
+    live.push(times, rows)
+    live.close()
+    assert_same(list(live), whole)
+    assert live.overflowed == live.stream.dropped.unpaired == 0
+
+
 @pytest.mark.parametrize("close_it", [lambda live, recogniser: recogniser.close(), lambda live, _: live.stream.close()])
 def test_closing_the_recogniser_or_the_stream_wakes_a_waiting_consumer(folder: Path, close_it) -> None:
     recogniser = primus_sdk.load(folder)

@@ -149,6 +149,41 @@ def test_a_sensor_silent_for_an_hour_and_a_clock_set_back_lose_nothing_else() ->
         assert sorted(starts) == sorted(parts[0] + parts[1])
 
 
+MINUTES = 60 * SECOND
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {30_000: 30 * MINUTES},
+        {16_384: 2 * MINUTES, 16_400: 200 * MINUTES, 90_001: 30 * MINUTES},  # at a piece's end; within its jump
+        dict.fromkeys(range(30_000, 30_100), 30 * MINUTES),
+        {**dict.fromkeys(range(30_000, 30_050), 11 * MINUTES), **dict.fromkeys(range(30_050, 30_080), 40 * MINUTES)},
+        dict.fromkeys(range(1000, 100_000, 777), 20 * MINUTES),
+        {30_000: -30 * MINUTES},
+        {0: 30 * MINUTES, 119_999: 30 * MINUTES},
+    ],
+    ids=["one", "three", "a second", "two at once", "many", "early", "first and last"],
+)
+def test_wrong_timestamps_of_one_sensor_cost_a_recording_what_they_cost_a_live_stream(wrong: dict[int, int]) -> None:
+    accelerometer, gyroscope = samples(1200), samples(1200, seed=1)
+    times = accelerometer.timestamps_ns.copy()
+    for place, off in wrong.items():
+        times[place] += off
+    stream = WindowStream(5.0)
+    for start in range(0, len(times), 100):
+        part = slice(start, start + 100)
+        stream.push_accelerometer(times[part], accelerometer.values[part])
+        stream.push_gyroscope(gyroscope.timestamps_ns[part], gyroscope.values[part])
+    stream.flush()
+    replayed = replay((Samples(times, accelerometer.values), gyroscope), hop=5.0)
+    found = len(list(replayed))
+    # A clock that is wrong for long has points of its own; what ten minutes of them cost hangs on who came when.
+    assert replayed.dropped == stream.dropped or replayed.dropped.unpaired < stream.dropped.unpaired
+    assert replayed.dropped == stream.dropped or len(wrong) in (80, 100)
+    assert found > 200 or len(wrong) > 3
+
+
 def test_smoothing_the_rest_gate_and_rejection_are_those_of_the_stream(released: Recogniser) -> None:
     moving, rest = samples(20), np.tile([0.0, 9.8, 0], (2000, 1))
     times = np.arange(4000) * (SECOND // 100)

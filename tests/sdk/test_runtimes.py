@@ -17,10 +17,10 @@ from onnx import TensorProto, helper
 from safetensors.numpy import save
 
 import primus_sdk
-from primus_sdk import BundleError, RuntimeMismatchError, RuntimeUnavailableError
+from primus_sdk import BundleError, ClosedError, RuntimeMismatchError, RuntimeUnavailableError
 from primus_sdk.bundles.manifest import Quantization
 from primus_sdk.runtimes import NAMES
-from primus_sdk.runtimes.base import library_version
+from primus_sdk.runtimes.base import OneAtATime, library_version
 from primus_sdk.runtimes.quantization import dequantized, stretched
 
 
@@ -200,6 +200,35 @@ def test_litert_serves_many_threads_and_closes_under_them(two: SimpleNamespace, 
     expected = two.expected(windows)
     recogniser = primus_sdk.load(two.path, runtime="litert")
     made.close_under_calls(recogniser, windows, expected)
+
+
+def test_a_batch_under_way_ends_as_it_would_have_and_then_the_memory_goes() -> None:
+    events: list[str] = []
+
+    class Slow(OneAtATime):
+        def _run_one(self, window: np.ndarray) -> dict[str, np.ndarray]:
+            if len(events) == 1:
+                self.close()  # as another thread would between two windows
+            events.append("window")
+            return {"embedding": window.reshape(1, -1)}
+
+        def _release(self) -> None:
+            events.append("released")
+
+        def close(self) -> None:
+            self._lock.release()
+            super().close()
+            self._lock.acquire()
+
+    model = SimpleNamespace(input_quantization=None, output_quantization={}, outputs=("embedding",))
+    runtime = Slow(model)
+    windows = np.random.default_rng(0).normal(size=(4, 6, 250)).astype(np.float32)
+    assert runtime.run(windows)["embedding"].tobytes() == windows.tobytes()
+    assert events == [*["window"] * 4, "released"]
+    with pytest.raises(ClosedError):
+        runtime.run(windows)
+    OneAtATime.close(runtime)
+    assert events[4:] == ["released"]
 
 
 def test_coreml_gets_the_package_in_a_private_folder_that_goes(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import offline
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import MS, START, assert_same, run, samples
 
 from primus_sdk.errors import PrimusError
-from primus_sdk.windowing.quality import FaultPolicy
+from primus_sdk.windowing.quality import Dropped, FaultPolicy
 from primus_sdk.windowing.sensors import Sensors
 from primus_sdk.windowing.windows import Window, WindowStream
 
@@ -254,3 +255,23 @@ def test_samples_that_are_all_alone_are_counted() -> None:
     stream.push(START + np.arange(1000) * 2_000 * MS, np.zeros((1000, 6)))
     assert stream.flush() == []
     assert stream.dropped.short == 2000
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 100])
+def test_bursts_between_two_points_of_the_grid_are_counted(chunk: int) -> None:
+    bursts, burst = np.arange(50)[:, np.newaxis] * 2_000 * MS, MS + np.arange(18) * MS
+    times = (bursts + burst).ravel()  # 2 s apart, each over within 18 ms, with no multiple of 20 ms among them
+    rows = np.tile([0, 9.8, 0, 0, 0, 0.0], (len(times), 1))
+    stream = WindowStream()
+    for start in range(0, len(times), chunk):
+        stream.push(times[start : start + chunk], rows[start : start + chunk])
+    assert stream.flush() == []
+    assert stream.dropped == Dropped(short=2 * len(times))
+    part = (times, rows[:, :3]), (times, rows[:, 3:])
+    assert offline.windows([part], offline.Options()).dropped.short == 2 * len(times)
+
+
+def test_after_a_step_of_more_than_twice_the_reorder_window_what_is_older_is_late() -> None:
+    stream = WindowStream()
+    stream.push_accelerometer(np.array([0, 5, 10, 15, 45, 40, 50, 55]) * MS, np.ones((8, 3)))
+    assert stream.dropped == Dropped(late=1)

@@ -39,15 +39,15 @@ def number(
     return found
 
 
-def whole(value: object, name: str, expected: str, error: type[PrimusError], least: int) -> int:
-    """A whole number, at least `least`, as an int.
+def whole(value: object, name: str, expected: str, error: type[PrimusError], least: int, most: float = math.inf) -> int:
+    """A whole number from `least` to `most`, as an int.
 
     Raises:
         error: it is another, or none; as `number`.
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
         found = int(value)
-        if found >= least:
+        if least <= found <= most:
             return found
     raise wrong(value, name, expected, error)
 
@@ -61,6 +61,17 @@ def instance(value: object, kind: type[_T], name: str, error: type[PrimusError])
     if not isinstance(value, kind):
         raise wrong(value, name, f"a {kind.__name__}", error)
     return value
+
+
+def yes_or_no(value: object, name: str, error: type[PrimusError]) -> bool:
+    """True or False; nothing else stands for them: a text such as "off" would mean yes.
+
+    Raises:
+        error: it is neither; as `number`.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise wrong(value, name, "True or False", error)
+    return bool(value)
 
 
 def text(value: object, name: str, error: type[PrimusError]) -> str:
@@ -93,6 +104,8 @@ def floats(values: Any, name: str, error: type[PrimusError], kind: DTypeLike = n
         error: they are no array, or none of real numbers.
     """
     try:
+        if hasattr(values, "filled"):  # a masked array, whose numbers under the mask are none
+            values = values.astype(kind).filled(np.nan)
         array = np.asarray(values)
         if array.dtype.kind in "iuf" or (not array.size and array.dtype.kind != "c"):
             with np.errstate(over="ignore"):  # what overflows becomes infinity

@@ -93,6 +93,8 @@ class TensorFile(NamedTuple):
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise self.error(f"a {self.kind} is read from bytes, not from {type(content).__name__}")
         if len(content) > self.largest:
             raise self.error(f"the file is larger than any {self.kind} ({self.largest >> 20} MiB)")
         try:

@@ -39,14 +39,15 @@ class Bouts:
 
     Windows are shown to `around` in the stream's order. Where the clock steps back, a bout that goes on does so by the
     new clock, and those that have ended take no more windows. A step is seen by the first window after it, which says
-    `after_reset` and starts before the one before it ended; or, at `begin` or `end`, by a newest sample that lies
-    before that window's last.
+    `after_reset` and starts before the one before it ended; by any window that does not start after the one before it,
+    as the first may have been refused and never be shown; or, at `begin` or `end`, by a newest sample that lies before
+    that window's last.
     """
 
     def __init__(self) -> None:
         self.current: Bout | None = None
         self._ended: deque[Bout] = deque(maxlen=_WAITING)
-        self._seen_ns: int | None = None  # end of the newest window, by the present clock
+        self._seen: Window | None = None  # the newest, by the present clock
 
     def begin(self, number: int, label: str, newest_ns: int | None) -> None:
         """A bout starts at the stream's newest sample; with its first, where there was none yet.
@@ -73,18 +74,24 @@ class Bouts:
         if bout.end_ns + GRID_NS - bout.begin_ns >= WINDOW_NS:
             self._ended.append(bout)
 
-    def around(self, window: Window) -> Bout | None:
-        """The bout that the window lies wholly within; its last point is 20 ms before its end."""
-        if window.quality.after_reset and self._seen_ns is not None:
-            if window.start_ns < self._seen_ns:
-                self._step_back()
+    def around(self, window: Window, newest_ns: int | None) -> Bout | None:
+        """The bout that the window lies wholly within; its last point is 20 ms before its end.
+
+        newest_ns: of the stream, now. Where it lies before the end of a bout, the clock was set back since, and no
+        window that comes is known to be of that bout.
+        """
+        anew, seen = window.quality.after_reset, self._seen
+        if seen is not None and (window.start_ns <= seen.start_ns or (anew and window.start_ns < seen.end_ns)):
+            self._step_back()
+        if anew:
             self._drop(lambda bout: bout.end_ns == _FLUSHED)
-        self._seen_ns = window.end_ns
+        self._seen = window
         while self._ended and (self._ended[0].end_ns or 0) <= window.start_ns:
             self._ended.popleft()
         for bout in (*self._ended, *([self.current] if self.current else [])):
-            over = bout.end_ns is not None and window.end_ns - GRID_NS > bout.end_ns
-            if bout.begin_ns <= window.start_ns and not over:
+            end_ns = _FLUSHED if bout.end_ns is None else bout.end_ns
+            set_back = newest_ns is not None and newest_ns < end_ns < _FLUSHED
+            if bout.begin_ns <= window.start_ns and window.end_ns - GRID_NS <= end_ns and not set_back:
                 return bout
         return None
 
@@ -107,11 +114,11 @@ class Bouts:
         self._ended = deque((bout for bout in self._ended if not gone(bout)), _WAITING)
 
     def _check_step(self, newest_ns: int | None) -> None:
-        if newest_ns is not None and self._seen_ns is not None and newest_ns + GRID_NS < self._seen_ns:
+        if newest_ns is not None and self._seen is not None and newest_ns + GRID_NS < self._seen.end_ns:
             self._step_back()
 
     def _step_back(self) -> None:
         self._ended.clear()
-        self._seen_ns = None
+        self._seen = None
         if self.current is not None:
             self.current.begin_ns, self.current.taken_ns = _EVER, None

@@ -6,11 +6,12 @@ import os
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.calibration.admission import LEAST_HZ, poor
 from primus_sdk.calibration.bouts import Bouts
 from primus_sdk.calibration.examples import MOST_LABELS, MOST_OF_A_LABEL, Examples, check_label
@@ -67,9 +68,9 @@ class Calibrator:
     for recognition in stream.push(timestamps_ns, rows): calibrator.add(recognition)
     calibrator.end()
 
-    Every recognition of the stream may be added, also outside of a bout and, as windows come up to 100 ms late, after
-    `end`; one that lies wholly within a bout and is well measured becomes an example. A window never spans a reset of
-    the stream, so one that follows a reset within a bout is as good as any.
+    Every recognition of the stream is to be added as it comes, also outside of a bout and, as windows come up to 100 ms
+    late, after `end`; one that lies wholly within a bout and is well measured becomes an example. A window never spans
+    a reset of the stream, so one that follows a reset within a bout is as good as any.
 
     Memory is bounded: 500 examples of a label (the later are refused as "full", never the earlier dropped), 64 labels.
     Its methods may be called from several threads: say one that adds, and one of buttons that begin and end. A fit or
@@ -91,14 +92,18 @@ class Calibrator:
         device whose sensors are always slower than 45 Hz.
 
         Raises:
-            CalibrationError: the mount is no rotation.
+            CalibrationError: the mount is no rotation, or `least_hz` is out of its range.
         """
         if isinstance(recogniser, str):
             encoder = recogniser
         else:
-            encoder = recogniser.manifest.encoder_sha256
+            known = arguments.instance(recogniser, Recogniser, "the recogniser", CalibrationError)
+            encoder = known.manifest.encoder_sha256
+        if not (hasattr(stream, "newest_ns") and hasattr(stream, "mount")):
+            raise arguments.wrong(stream, "the stream", "recogniser.stream()", CalibrationError)
         mount = stream.mount if mount is None else mount
-        self._stream, self._least_hz = stream, least_hz
+        self._stream = stream
+        self._least_hz = arguments.number(least_hz, "least_hz", "20 to 1000 Hz", CalibrationError, 20, 1000)
         self._base = Examples.none(encoder, mount)
         self._lock = threading.RLock()
         self._examples: list[_Example] = []
@@ -131,7 +136,12 @@ class Calibrator:
             self._bouts.end(self._stream.newest_ns)
 
     def add(self, recognition: Recognition) -> Outcome:
-        """Take a window as an example, or say why not."""
+        """Take a window as an example, or say why not.
+
+        Raises:
+            CalibrationError: it is no recognition.
+        """
+        arguments.instance(recognition, Recognition, "what is added", CalibrationError)
         with self._lock:
             outcome = self._outcome(recognition)
             if outcome != "taken":
@@ -140,7 +150,7 @@ class Calibrator:
 
     def _outcome(self, recognition: Recognition) -> Outcome:
         window = recognition.window
-        bout = self._bouts.around(window)
+        bout = self._bouts.around(window, self._stream.newest_ns)
         if bout is None:
             return "outside"
         if recognition.held:
@@ -199,6 +209,7 @@ class Calibrator:
         Raises:
             CalibrationError: there are none, or it is the label of the bout that is going on.
         """
+        check_label(label)
         with self._lock:
             self._check_known(label)
             self._bouts.forget_ended(label)
@@ -238,11 +249,11 @@ class Calibrator:
 
     def fit(self, prior: Head | None = None, c: float | None = None) -> Head:
         """Fit a head on the examples; see `Examples.fit`. Take it into use with `recogniser.head = head`."""
-        return self.examples.fit(prior, c)
+        return self._some().examples.fit(prior, c)
 
     def report(self, folds: int = 5, prior: Head | None = None, c: float | None = None) -> Report:
         """How well such a head will recognise; see `Examples.report`."""
-        return self.examples.report(folds, prior, c)
+        return self._some().examples.report(folds, prior, c)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the examples to a file, so that `load` can take them up another day; see `Examples.save`."""
@@ -266,6 +277,18 @@ class Calibrator:
                 self._examples.append(_Example(label, numbers[bout], start, end, row.copy()))
             self._counts.update(loaded.counts)
         return len(loaded)
+
+    def _some(self) -> Self:
+        """Itself, once there are examples; else why there are none."""
+        with self._lock:
+            left_out = dict(self._left_out)
+            if self._examples or not left_out:
+                return self
+        why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        slow = ""
+        if "slow" in left_out:
+            slow = f". Sensors always slower than {self._least_hz:g} Hz need Calibrator(..., least_hz=), 20 or more"
+        raise CalibrationError(f"there are no examples, as every window was left out: {why}{slow}")
 
     def _keep(self, examples: list[_Example]) -> int:
         gone = len(self._examples) - len(examples)

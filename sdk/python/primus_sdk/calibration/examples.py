@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from primus_sdk import arguments
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE
 from primus_sdk.calibration.fit import fit_head
-from primus_sdk.errors import CalibrationError, StreamError
+from primus_sdk.errors import CalibrationError, OutputError, StreamError
 from primus_sdk.fields import Fields, parse_json
 from primus_sdk.files import write_atomically
 from primus_sdk.heads.head import Head
@@ -190,7 +190,7 @@ class Examples:
         Raises:
             OutputError: the file cannot be written; what stood there is untouched.
         """
-        write_atomically(Path(path), self.to_bytes())
+        write_atomically(Path(arguments.path(path, "where examples are saved", OutputError)), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Examples:
@@ -199,7 +199,7 @@ class Examples:
         Raises:
             CalibrationError: nothing there, no examples, of a newer schema, truncated, or altered in any bit.
         """
-        path = Path(path)
+        path = Path(arguments.path(path, "a file of examples", CalibrationError))
         content = FILE.read(path)
         try:
             return cls.from_bytes(content)
@@ -234,10 +234,11 @@ def check_label(label: object) -> None:
     """Refuse what cannot be a label.
 
     Raises:
-        CalibrationError: it is no text, empty, or longer than 200 characters.
+        CalibrationError: it is no text, empty, longer than 200 characters, or no Unicode (half a surrogate pair).
     """
     if not (isinstance(label, str) and 0 < len(label) <= _LONGEST_LABEL):
         raise CalibrationError(f"the label is {label!r:.40}; expected a text of 1 to {_LONGEST_LABEL} characters")
+    arguments.text(label, "the label", CalibrationError)
 
 
 def _check_bounds(counts: Counter[str]) -> None:

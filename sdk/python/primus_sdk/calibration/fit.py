@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -107,7 +107,7 @@ def checked(embeddings: ArrayLike, labels: Sequence[str]) -> Array:
     x = arguments.floats(embeddings, "embeddings", CalibrationError)
     if x.ndim != 2 or x.shape[1] != EMBEDDING_SIZE:
         raise CalibrationError(f"embeddings have shape {x.shape}; expected (n, {EMBEDDING_SIZE})")
-    listed = isinstance(labels, Sized) and not isinstance(labels, str)
+    listed = isinstance(labels, Sequence | np.ndarray) and not isinstance(labels, str)  # a set has no order
     if not listed or not all(isinstance(label, str) and label for label in labels):
         raise CalibrationError("labels are a list of texts, one for each window, none empty")
     if len(labels) != len(x):

@@ -173,6 +173,7 @@ class MountLearner:
         Raises:
             CalibrationError: as `rotation`.
         """
+        arguments.instance(current, Sensors, "the sensors in use", CalibrationError)
         mount = np.eye(3) if current.mount is None else np.asarray(current.mount, np.float64)
         return replace(current, mount=self.rotation() @ mount)
 

@@ -115,6 +115,7 @@ def check_pose(
     Raises:
         StreamError: other shapes, no samples, not finite, or a rate not above 0.
     """
+    arguments.instance(sensors, Sensors, "sensors", StreamError)
     values: Any = accelerometer
     if isinstance(values, Window):
         if gyroscope is not None:

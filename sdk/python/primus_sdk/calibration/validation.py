@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.calibration.fit import checked, fit_head
 from primus_sdk.errors import CalibrationError
 from primus_sdk.heads.head import Head
@@ -134,10 +135,11 @@ def cross_validate(
     """
     x = checked(embeddings, labels)
     names = tuple(sorted({*labels, *(prior.labels if prior is not None else ())}))
+    if not isinstance(groups, Sequence) and not (isinstance(groups, np.ndarray) and groups.ndim == 1):
+        raise arguments.wrong(groups, "groups", "a list, or an array (n,), of numbers or names", CalibrationError)
     if len(groups) != len(x):
         raise CalibrationError(f"{len(groups)} groups for {len(x)} windows; expected one group for each window")
-    if type(folds) is not int or folds < 2:
-        raise CalibrationError(f"folds is {folds}; expected a whole number, 2 or more")
+    folds = arguments.whole(folds, "folds", "a whole number, 2 or more", CalibrationError, 2)
     folds = min(folds, max(2, len(x)))  # more would only be empty
     tested, banned = _folds(labels, _places(groups), _times(starts_ns, ends_ns, len(x)), folds)
     confusions = np.zeros((len(names), len(names)), np.int64)
@@ -190,6 +192,8 @@ def _places(groups: Sequence[Hashable] | NDArray[Any]) -> dict[Hashable, list[in
     """The places of each group's windows, groups in the order in which they come."""
     places: dict[Hashable, list[int]] = {}
     for place, group in enumerate(groups.tolist() if isinstance(groups, np.ndarray) else groups):
+        if not isinstance(group, Hashable):
+            raise arguments.wrong(group, "a group", "a number or a name", CalibrationError)
         places.setdefault(group, []).append(place)
     return places
 

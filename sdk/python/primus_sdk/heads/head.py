@@ -20,6 +20,7 @@ from primus_sdk.files import write_atomically
 from primus_sdk.tensor_file import TensorFile, Tensors
 from primus_sdk.windowing import pushed
 
+_MOST_COUNTED = 1 << 53  # what JSON holds everywhere
 FILE = TensorFile(
     kind="head",
     format="primus-head",
@@ -228,6 +229,8 @@ def _labels(given: object) -> tuple[str, ...]:
     labels = tuple(given)
     if not all(isinstance(label, str) and label for label in labels):
         raise HeadError("a head's labels are texts, none empty")
+    for label in labels:
+        arguments.text(label, "a label of a head", HeadError)
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise HeadError(f"a head has at least two labels, all different; these are {list(labels)[:20]}")
     return labels
@@ -239,9 +242,9 @@ def _counts(given: object, labels: tuple[str, ...]) -> dict[str, int]:
     unknown = [label for label in given if label not in labels]
     if unknown:
         raise HeadError(f"a head counts windows of {unknown}, not among its labels")
-    expected = "a whole number, at least 0"
+    expected = "a whole number, at least 0 and at most 2^53"
     return {
-        label: arguments.whole(count, f"a head's count of {label!r}", expected, HeadError, 0)
+        label: arguments.whole(count, f"a head's count of {label!r}", expected, HeadError, 0, _MOST_COUNTED)
         for label, count in given.items()
     }
 

@@ -76,7 +76,7 @@ class HeadStore:
             OutputError: the folder cannot be written; the old head stays.
             HeadError: the store was written by a newer version, or has given the last of its version numbers.
         """
-        content = head.to_bytes()
+        content = arguments.instance(head, Head, "what is saved", HeadError).to_bytes()
         with self._locked():
             index = self._whole_index() or self._index_of_what_is_there()
             if index.next_version > LAST_VERSION:

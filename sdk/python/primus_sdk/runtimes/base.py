@@ -52,24 +52,33 @@ class OneAtATime(abc.ABC):
         """A subclass loads `model` and calls this last: until then there is nothing to close."""
         self._model = model
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._released = False
+        self._running = 0
 
     def run(self, windows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """See `Runtime.run`."""
         by = self._model.input_quantization
         inputs: NDArray[Any] = stretched(windows, by.peak) if by else windows
-        rows = [self._locked(window[np.newaxis]) for window in inputs]
+        with self._lock:
+            if self._closed:
+                raise closed()
+            self._running += 1
+        try:
+            rows = [self._locked(window[np.newaxis]) for window in inputs]
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._release_if_over()
         return {
             name: dequantized(np.concatenate([row[name] for row in rows]), self._model.output_quantization.get(name))
             for name in self._model.outputs
         }
 
     def close(self) -> None:
-        """See `Runtime.close`."""
+        """See `Runtime.close`. The memory is given back once the calls under way have ended."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._release()
+            self._closed = True
+            self._release_if_over()
 
     @abc.abstractmethod
     def _run_one(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -80,10 +89,13 @@ class OneAtATime(abc.ABC):
         """Give the memory back; called once, under the lock."""
 
     def _locked(self, window: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        with self._lock:
-            if self._closed:
-                raise closed()
+        with self._lock:  # for each window, so that a long batch lets others in between
             return self._run_one(window)
+
+    def _release_if_over(self) -> None:
+        if self._closed and not self._running and not self._released:
+            self._released = True
+            self._release()
 
 
 def closed() -> ClosedError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import ClosedError, StreamError
 from primus_sdk.streaming.recognition import Recognition
 from primus_sdk.streaming.stream import Sensor, Stream, in_thread
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_CAPACITY = 60_000
 """Samples of one sensor: five minutes of two sensors at 100 Hz."""
 _BY_TURNS = 64
+_TOGETHER = 4096  # samples of a sensor: of slow ones, more would be the ten minutes that one may run ahead of the other
 
 
 class _Samples(NamedTuple):
@@ -51,11 +53,10 @@ class Live:
         """Push into `stream`, which nobody else pushes into; keep up to `capacity` samples (of one sensor each).
 
         Raises:
-            StreamError: the capacity is below 1.
+            StreamError: the capacity is below 1, or the stream is none.
         """
-        if not (isinstance(capacity, int) and capacity >= 1):
-            raise StreamError(f"the capacity is {capacity!r}; expected 1 sample or more")
-        self._stream, self._capacity = stream, capacity
+        self._stream = arguments.instance(stream, Stream, "what is pushed into", StreamError)
+        self._capacity = arguments.whole(capacity, "the capacity", "1 sample or more", StreamError, 1)
         self._changed = threading.Condition()
         self._queue: deque[_Samples] = deque()
         self._queued = 0
@@ -193,7 +194,7 @@ class Live:
         await future
 
     def _anything(self) -> bool:
-        return bool(self._queue or self._merged) or self._closed or self._stream.closed
+        return bool(self._queue or self._merged) or self._closed or self._stream.closed or self._stream.pending
 
     def _work(self) -> list[_Samples] | None:
         """All samples that came since; None: it is over. Under the lock."""
@@ -202,13 +203,16 @@ class Live:
             self._queue.clear()
             return work
         if not self._closed:
-            self._stream.check_open()  # raises, as nothing else there was to wake for
+            self._stream.check_open()  # raises, unless it is for what an error left behind that this woke
         return None if self._flushed else []
 
     def _recognise(self, work: list[_Samples]) -> None:
         """Push what came and, where that is nothing, end the stream; after an error the next call goes on."""
         self._merged += _merged(work)
         if not self._merged:
+            if not self._closed:
+                self._done += self._stream.push(_NO_TIMES, _NO_ROWS)  # what came of those before an error
+                return
             self._done += self._stream.flush()
             self._flushed = True
         while self._merged:
@@ -219,8 +223,23 @@ class Live:
                 self._done += self._stream.push_gyroscope(times, values)
 
 
+_NO_TIMES, _NO_ROWS = np.zeros(0, np.int64), np.zeros((0, 6))
+
+
 def _merged(samples: list[_Samples]) -> Iterator[_Samples]:
-    """Each sensor's samples in one push: the order between the sensors does not matter, and many small ones cost."""
+    """Each sensor's samples in few pushes: the order between the sensors does not matter, and many small ones cost."""
+    together: list[_Samples] = []
+    counts = {"accelerometer": 0, "gyroscope": 0}
+    for part in samples:
+        if together and counts[part.sensor] + len(part.times) > _TOGETHER:
+            yield from _by_sensor(together)
+            together, counts = [], dict.fromkeys(counts, 0)
+        together.append(part)
+        counts[part.sensor] += len(part.times)
+    yield from _by_sensor(together)
+
+
+def _by_sensor(samples: list[_Samples]) -> Iterator[_Samples]:
     by_sensor = sorted(samples, key=lambda part: part.sensor)
     for (sensor, bare), group in itertools.groupby(by_sensor, key=lambda part: (part.sensor, part.gravity is None)):
         parts = list(group)

@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from primus_sdk import arguments
 from primus_sdk.bundles.manifest import EMBEDDING_SIZE, WINDOW_SHAPE
 from primus_sdk.errors import HeadError, StreamError
 from primus_sdk.heads.head import Head
@@ -132,8 +133,10 @@ class Rules:
     rest_gate: bool = False
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.smoothing, int) and 1 <= self.smoothing <= LONGEST_SMOOTHING):
-            raise StreamError(f"smoothing is {self.smoothing!r}; expected 1 (off) to {LONGEST_SMOOTHING} windows")
+        most = f"1 (off) to {LONGEST_SMOOTHING} windows"
+        smoothing = arguments.whole(self.smoothing, "smoothing", most, StreamError, 1, LONGEST_SMOOTHING)
+        object.__setattr__(self, "smoothing", smoothing)
+        object.__setattr__(self, "rest_gate", arguments.yes_or_no(self.rest_gate, "rest_gate", StreamError))
         object.__setattr__(self, "reject_below", checked_threshold(self.reject_below))
 
 

@@ -42,11 +42,11 @@ class Replay:
         batch: int = DEFAULT_BATCH,
     ) -> None:
         """Recognise each window that `windows` cuts of `source`; see `Recogniser.replay`."""
-        if not (isinstance(batch, int) and 1 <= batch <= _LARGEST_BATCH):
-            raise StreamError(f"the batch is {batch!r}; expected 1 to {_LARGEST_BATCH} windows")
         self._windows = windows
         self._sequence = SequenceRecogniser(recogniser, rules, mount)
-        self._batch = batch
+        self._batch = arguments.whole(
+            batch, "the batch", f"1 to {_LARGEST_BATCH} windows", StreamError, 1, _LARGEST_BATCH
+        )
         self._source: Iterator[Push] | None = _pushes(source)
         self._waiting: deque[Window] = deque()
         self._alone = 0  # of those that wait, how many to embed one by one, as together they gave an error

@@ -12,7 +12,8 @@ from typing import Literal, Self, TypeAlias, TypeVar, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from primus_sdk.errors import ClosedError, StreamError
+from primus_sdk import arguments
+from primus_sdk.errors import ClosedError, PrimusError, StreamError
 from primus_sdk.runtimes.base import closed
 from primus_sdk.streaming.recognition import Counts, Embedder, Recognition, Rules, SequenceRecogniser, Sleeper, Sleepers
 from primus_sdk.windowing import pushed
@@ -25,6 +26,7 @@ Sensor = Literal["accelerometer", "gyroscope", "both"]
 Push: TypeAlias = tuple[Sensor, ArrayLike, ArrayLike]
 """What a source gives: a sensor, timestamps `(n,)` in ns and values `(n, 3)`, of both `(n, 6)`; or one of each."""
 
+_PUSHES = "pushes (sensor, timestamps_ns, values)"
 _T = TypeVar("_T")
 
 
@@ -37,8 +39,10 @@ class Stream:
     Every push raises StreamError as `WindowStream` does, and ClosedError once the recogniser or the stream was closed
     (`flush` only where a window waits that nobody can recognise any more). Where a window is complete, it raises
     WindowError if its values are not in m/s^2 with gravity and rad/s, and HeadError if the head now in use was fitted
-    with another mount than the stream was made with: that one window is passed over, and whatever else the push
-    completed comes with the next push or `flush`.
+    with another mount than the stream was made with. Such a window is passed over, and what else the push completed
+    comes with the next push or `flush`. Of several that one push passes over, the first's error is raised, and a note
+    on it says how many more there were. Where the push before raised as well, what has been recognised meanwhile is
+    given first, and the error is raised by the push after: so nothing piles up.
 
     A stream may be used from several threads, as accelerometer and gyroscope callbacks may be: one waits while the
     other's window is recognised. Which push a window comes out of depends on who was first, the windows do not. `Live`
@@ -62,6 +66,9 @@ class Stream:
         self._sleepers = Sleepers()
         self._waiting: deque[Window] = deque()
         self._done: deque[Recognition] = deque()
+        self._error: PrimusError | None = None  # of windows that were passed over, and is still to be raised
+        self._more = 0  # windows beside that error's
+        self._raised = False  # whether the call before raised such an error
 
     @property
     def closed(self) -> bool:
@@ -81,6 +88,11 @@ class Stream:
         """Samples that no window will show, counted."""
         with self._lock:
             return self._windows.dropped
+
+    @property
+    def pending(self) -> bool:
+        """Whether recognitions, or an error, of an earlier push come with the next one."""
+        return bool(self._done or self._error or self._waiting)
 
     @property
     def counts(self) -> Counts:
@@ -127,6 +139,8 @@ class Stream:
         with the rest of the source. Recognitions that were not asked for come with whatever the stream is used for
         next.
         """
+        if not isinstance(source, Iterable):
+            raise arguments.wrong(source, "the source", _PUSHES, StreamError)
         for given in source:
             sensor, times, values = pushed.parts(given)
             self._keep(functools.partial(push_to, self._windows, sensor, times, values))
@@ -139,6 +153,8 @@ class Stream:
 
         A task that is cancelled meanwhile first lets the push under way end, so nothing that the source gave is lost.
         """
+        if not isinstance(source, AsyncIterable):
+            raise arguments.wrong(source, "the source", f"asynchronous {_PUSHES}", StreamError)
         async for given in source:
             sensor, times, values = pushed.parts(given)
             push = functools.partial(push_to, self._windows, sensor, times, values)
@@ -203,7 +219,21 @@ class Stream:
             self.check_open()
         self._waiting += cut()
         while self._waiting:
-            self._done.append(self._sequence.one(self._waiting.popleft()))
+            try:
+                self._done.append(self._sequence.one(self._waiting.popleft()))
+            except PrimusError as error:
+                if self._error is None:
+                    self._error = error
+                else:
+                    self._more += 1
+        if self._error is None or (self._raised and self._done and not ending):
+            self._raised = False
+            return
+        first, more = self._error, self._more
+        self._error, self._more, self._raised = None, 0, True
+        if more:
+            first.add_note(f"(and {more} more windows were passed over)")
+        raise first
 
 
 def push_to(windows: WindowStream, sensor: Sensor, timestamps_ns: ArrayLike, values: ArrayLike) -> list[Window]:
@@ -212,6 +242,8 @@ def push_to(windows: WindowStream, sensor: Sensor, timestamps_ns: ArrayLike, val
     Raises:
         StreamError: there is no such sensor; or as `WindowStream`.
     """
+    if not isinstance(sensor, str):
+        raise arguments.wrong(sensor, "a push's sensor", "a text", StreamError)
     if sensor == "both":
         return windows.push(timestamps_ns, values)
     if sensor == "accelerometer":

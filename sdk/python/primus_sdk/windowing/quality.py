@@ -48,11 +48,12 @@ class Dropped(NamedTuple):
 
     Attributes:
         repeated: samples within 0.1 ms of another.
-        late: samples older than the newest by more than the reorder window, and by no more than the reset.
+        late: samples older than the newest by more than the reorder window, and by no more than the reset; or older
+            than one that came more than twice the reorder window after all before it.
         invalid: samples that are NaN, infinite, or larger than any sensor measures.
         unpaired: grid points (20 ms) at which only one sensor delivered.
-        short: grid points of runs that were over before they had a window, and samples with none of their sensor within
-            a reset, which give no points.
+        short: grid points of runs that were over before they had a window, and samples that, between silences longer
+            than the reset, are alone or lie between two grid points, and so give none.
     """
 
     repeated: int = 0
@@ -71,7 +72,9 @@ class FaultPolicy:
             lowers the coverage of the windows over it. 0.02 to 1.
         reset_s: after a longer silence, or a longer step back of the clock, the stream starts anew. `fill_s` to 4.
         reorder_s: a sample older than the newest by up to this many seconds is put in its place; one older still is
-            dropped and counted as late. 0 to 0.5. Above 0.01 it delays each window by about as much as it is longer.
+            dropped and counted as late, as is one older than a sample that came more than twice as long after all
+            before it: slow sensors, and the end of a gap, wait for nobody. 0 to 0.5. Above 0.01 it delays each window
+            by about as much as it is longer.
 
     Raises:
         StreamError: a value is out of its range.

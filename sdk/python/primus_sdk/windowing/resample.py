@@ -44,7 +44,7 @@ class SensorResampler:
         period: the sampling period, nanoseconds, as known now; 0 while it is not.
         reach: a period beyond the samples of the segment so far, up to where they can complete points; 0 while the
             period is not known.
-        alone: samples that were a segment of their own, from which no point can be made.
+        alone: samples of segments that gave no point: of one sample, or between two points of the grid.
     """
 
     def __init__(self, policy: FaultPolicy = FaultPolicy()) -> None:
@@ -125,7 +125,7 @@ class SensorResampler:
         self._waiting: list[Taken] = []  # the first ones, until the period is known
         self._spacings = np.zeros(0, np.int64)  # since the last estimate
         self._unrenewed = True  # the first estimate holds for its own spacings and 64 more
-        self._next = 0  # grid index of the next point
+        self._next = self._begun = 0  # grid index of the next point, and of the segment's first
         none = np.zeros(0, np.int64)
         self._segment = Segment(none, np.zeros((4, 0)), np.zeros((3 + TALLIES, 0), np.int64))
 
@@ -150,6 +150,8 @@ class SensorResampler:
                 self.alone += 1
         if self._count:
             self._emit(int(self._segment.times[-1]) // GRID_NS, _reach(self._segment), done)
+            if self._next == self._begun:
+                self.alone += self._count
         self._start_segment()
 
     def _process(self, samples: Taken, spacing: Ints | None, done: list[Points]) -> None:
@@ -182,7 +184,7 @@ class SensorResampler:
         marks[0] = marks[2] = spacing
         self._count_up(samples, spacing, first, longest, added.tally)
         if first:
-            self._next = -(-int(times[0]) // GRID_NS)
+            self._next = self._begun = -(-int(times[0]) // GRID_NS)
             marks[0, 0] = marks[1, 0]  # the first sample stands for as much time as any
             longest = max(longest, int(marks[0, 0]))
         self._count += len(times)
