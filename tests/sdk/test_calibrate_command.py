@@ -100,6 +100,10 @@ def test_a_folder_of_labels_needs_no_index(folder: Path, tmp_path: Path) -> None
     result = invoke("fit", tmp_path / "data", "--store", tmp_path / "heads", "--bundle", folder, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["cross_validated"]["by"] == "recordings"
+    said = invoke("fit", tmp_path / "data", "--store", tmp_path / "heads", "--bundle", folder).stdout
+    assert "32 windows of 1 person; 0 left out" in said
+    told = invoke("evaluate", tmp_path / "data", "--store", tmp_path / "heads", "--bundle", folder).stdout
+    assert "over 32 windows of 1 person; 0 windows left out" in told
 
 
 def test_too_little_to_validate_is_said_and_saved_nevertheless(folder: Path, tmp_path: Path) -> None:

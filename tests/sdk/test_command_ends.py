@@ -176,11 +176,13 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
         "evaluate": [calibrate.main, "evaluate", people, "--head", head],
         "fit": [calibrate.main, "fit", people],
     }[command]
-    places = [tmp_path / "file" / "x"] + ([] if option == "--store" else [tmp_path / "absent" / "x"])
+    name = "x.png" if option == "--plot" else "x"
+    places = [tmp_path / "file" / name] + ([] if option == "--store" else [tmp_path / "absent" / name])
     for place in places:
         result = invoke(*arguments, "--bundle", folder, option, place)
         assert result.exit_code == 1, result.output
         assert str(place) in result.stderr
+        assert "choose a folder that can be written" in result.stderr
         assert len(result.stderr.splitlines()) == 1
 
 

@@ -122,6 +122,33 @@ def test_a_live_table_is_as_wide_as_the_terminal_and_wraps_nothing(
         assert re.search(r"\d%", row), row
 
 
+@pytest.mark.parametrize(("columns", "words"), [
+    (None, "none of these (walking 50%)"),
+    (80, "none of these (walking 50%)"),
+    (50, "none of these (walking 50%)"),
+    (44, "none of these (w… 50%)"),
+    (36, "none of these"),
+    (30, "none of…"),
+])  # fmt: skip
+def test_a_rejected_labels_probability_stands_beside_the_label(
+    folder: Path, made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int | None, words: str
+) -> None:
+    if columns is not None:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("COLUMNS", str(columns))
+    head = tmp_path / "head.safetensors"
+    Head(("walking", "y"), np.zeros((2, 512)), np.array([1e-3, 0.0]), made.encoder).save(head)
+    result = invoke(stream.main, write(tmp_path / "a.csv"), "--bundle", folder, "--head", head, "--reject-below", "0.9")
+    assert result.exit_code == 0, result.output
+    lines = STYLE.sub("", result.stdout).splitlines()
+    rows = [line for line in lines if re.match(r" +\d+\.\d\d? ", line)]
+    assert len(rows) >= 8
+    for row in rows:
+        assert re.match(rf" +\d+\.\d+ (s )? *{re.escape(words)}( |$)", row), row
+        assert "%" not in row.replace(words, "", 1).replace("y 50%", "")
+        assert columns is None or cell_len(row) <= columns
+
+
 @pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
 def test_tables_of_figures_cut_no_number(
     folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int

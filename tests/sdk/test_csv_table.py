@@ -65,6 +65,55 @@ def test_a_row_that_wants_care_changes_nothing_about_the_others() -> None:
         read(HEADER + "".join(rows).encode())
 
 
+@pytest.mark.parametrize("word", ["", "NA", "n/a", "N/A", "null", "NULL", "None", "none", " NA "])
+@pytest.mark.parametrize("place", [0, 1, 6])
+def test_a_field_that_says_that_it_is_missing_counts_as_empty(word: str, place: int) -> None:
+    row = ["5", "1", "2", "3", "4", "5", "6"]
+    row[place] = word
+    table = read(HEADER + b"1,1,2,3,4,5,6\n" + ",".join(row).encode() + b"\n9,1,2,3,4,5,6\n")
+    assert (table.left_out, table.timestamps_ns.tolist()) == (1, [1, 9])
+
+
+@pytest.mark.parametrize("word", ["no", "nothing", "NAN0", "-", "nil"])
+def test_any_other_word_is_still_an_error(word: str) -> None:
+    with pytest.raises(RecordingError, match="line 2: expected numbers"):
+        read(HEADER + f"1,1,2,{word},4,5,6\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("header", "choice"),
+    [("T,AX,AY,AZ,GX,GY,GZ", "T,AX,AY,AZ,GX,GY,GZ"), ("note,t,ax,ay,Az,gx,gy,gz", "t,ax,ay,Az,gx,gy,gz")],
+)
+def test_columns_that_differ_in_case_alone_are_hinted_at(header: str, choice: str) -> None:
+    with pytest.raises(RecordingError, match="upper and lower case alone") as error:
+        read(header.encode() + b"\n1,1,2,3,4,5,6,7\n")
+    assert f"--columns {choice}," in str(error.value)
+    assert "sensors.json" in str(error.value)
+    rows = f"{header}\n{'1,' * header.count(',')}1\n".encode()
+    assert len(read(rows, columns=tuple(csv_table.chosen(choice))).values) == 1
+
+
+@pytest.mark.parametrize(
+    "header", ["T,ax,ay,az,gx,gy,other", "T,t,ax,ay,az,gx,gy,GZ,Gz", "t,t,ax,ay,az,gx,gy,gz", "a,b"]
+)
+def test_columns_that_are_not_all_there_in_any_case_are_not(header: str) -> None:
+    with pytest.raises(RecordingError, match=r"(no|more than one) column") as error:
+        read(header.encode() + b"\n")
+    assert "case" not in str(error.value)
+
+
+def test_other_tables_than_of_six_axes_are_told_of_no_option() -> None:
+    with pytest.raises(RecordingError, match=r"upper and lower case alone$"):
+        read(b"Time,X\n1,2\n", columns=("time", "x"))
+
+
+@pytest.mark.parametrize("first", ["t,ax,ay,az,gx,gy,gz\n", ""])
+def test_numbers_with_a_decimal_comma_are_called_that(first: str) -> None:
+    row = ",".join(f'"{n},5"' for n in range(7))
+    with pytest.raises(RecordingError, match="write decimal points, not commas"):
+        read(f"{first}{row}\n{row}\n".encode())
+
+
 def test_columns_by_number_need_no_header_and_pass_one_over() -> None:
     columns = tuple(csv_table.chosen("2,3,4,5,6,7,8"))
     with_header = read(b"name,t,a,b,c,d,e,f\nx,1,1,2,3,4,5,6\nx,2,1,2,3,4,5,6\n", columns=columns)

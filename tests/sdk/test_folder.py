@@ -92,7 +92,9 @@ def test_an_index_never_leads_outside_of_the_folder(root: Path, name: str) -> No
     [
         ("", "needs a header"),
         ("file,label\n", "needs a header"),
-        ("name,label\na,b\n", "needs a header"),
+        ("name,label\na,b\n", "needs a header file,label,user and a row for each recording$"),
+        ("File,Label\na,b\n", "needs a header .* differs in upper and lower case"),
+        ("file,label\na\0b,x\n", "row 2: .* zero byte|line contains NUL"),
         ("file,label\nsitting/sofa.csv,\n", "row 2: a file and a label"),
         ("file,label\nsitting/sofa.csv,a\nsitting/sofa.csv,b\n", "row 3: sitting/sofa.csv is listed twice"),
     ],

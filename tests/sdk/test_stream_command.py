@@ -215,6 +215,7 @@ def test_without_a_head_it_says_how_to_get_one(folder: Path) -> None:
         (b"t;ax;ay;az;gx;gy;gz\n", [], ["semicolons", "commas"]),
         (b"t\tax\tay\taz\tgx\tgy\tgz\n", [], ["tabs", "commas"]),
         (b"0,0;0,1;9,8;0;0;0;0\n", [], ["semicolons", "points"]),
+        (b"0;0;9.8;0;0;0;0\n", ["--columns", "1,2,3,4,5,6,7"], ["1 columns", "semicolons"]),
         (b"0,0,9.8,0,0,0,0\n", [], ["--columns 1,2,3,4,5,6,7"]),
         (b'{"sensor": "both", "t_ns": 0}\n', [], ["--input jsonl"]),
         (b'"\x07abc\n', [], ["line 1 is no row of a CSV", "in UTF-8?"]),

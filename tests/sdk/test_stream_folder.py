@@ -95,8 +95,10 @@ def test_a_folder_of_two_people_is_a_trial(folder: Path, tmp_path: Path) -> None
     assert {window["user"] for window in found} == set(begin["streamed"])
     assert summary["accuracy"] == 1.0
     kept = tmp_path / "kept.safetensors"
-    assert invoke("--dataset", "folder", root, "--bundle", folder, "--save-head", kept).exit_code == 0
+    plain = invoke("--dataset", "folder", root, "--bundle", folder, "--save-head", kept)
+    assert plain.exit_code == 0
     assert kept.exists()
+    assert "windows of 1 person, now streaming 1 person it has not seen" in " ".join(plain.stdout.split())
 
 
 @pytest.mark.parametrize("source", ["csv", "folder", "stdin", "folder of two"])

@@ -16,27 +16,48 @@ from primus_sdk.errors import OutputError
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new one, never a part.
 
-    Raises:
-        OutputError: the folder does not exist or cannot be written, or the disk is full; what stood there is untouched.
-    """
-    import tempfile  # not needed to start with
+    A symbolic link stays, and the file that it leads to is written. A file that was there keeps its permissions; a new
+    one gets those that the process gives to any (its umask).
 
-    temporary: str | None = None
-    folder, name = os.path.split(os.fspath(path))
+    Raises:
+        OutputError: the folder does not exist or cannot be written, the disk is full, or what stands there is no file
+            but a folder, a pipe or a device; it is untouched.
+    """
+    target = destination(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name}.{os.urandom(6).hex()}")
+    made = False
     try:
-        handle, temporary = tempfile.mkstemp(dir=folder or ".", prefix=f".{name}.")
-        with os.fdopen(handle, "wb") as file:
+        mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else None
+        # Not `tempfile`, whose files are the owner's alone: the system is to take the umask off, which belongs to the
+        # whole process and cannot be read without being set.
+        with open(temporary, "xb") as file:
+            made = True
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        if mode is not None:
+            os.chmod(temporary, mode)
+        os.replace(temporary, target)
     except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        if temporary is not None:
+        if made:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
         why = getattr(error, "strerror", None) or error
         raise OutputError(f"cannot write {path}: {why}; choose a folder that can be written") from error
+
+
+def destination(path: str | os.PathLike[str]) -> str:
+    """The file that `write_atomically` writes for a path: a symbolic link's target, else the path itself.
+
+    Raises:
+        OutputError: something stands there that is no file.
+    """
+    target = os.path.realpath(path) if os.path.islink(path) else os.fspath(path)
+    if os.path.lexists(target) and not os.path.isfile(target):  # lexists: a link that leads to itself
+        what = "a folder" if os.path.isdir(target) else "no file (a pipe, a device, or a link to itself)"
+        raise OutputError(f"cannot write {path}: {target} is {what}; give the name of a file")
+    return target
 
 
 def safetensors_bytes(tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> bytes:

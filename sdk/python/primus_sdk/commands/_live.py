@@ -15,7 +15,7 @@ from primus_sdk.commands._record import record
 from primus_sdk.commands._rich import console, styled
 from primus_sdk.commands._scores import Scores
 from primus_sdk.commands._session import Step, Take
-from primus_sdk.commands._text import cut
+from primus_sdk.commands._text import cut, people
 
 _COUNTS = 16  # characters of a recording's line behind its timeline: " right/windows share"
 _PLAIN_WIDTH = 100  # where the output is no terminal
@@ -56,8 +56,8 @@ class _Lines:
     """One JSON object a line: `{"event": "begin" | "window" | "summary", ...}`; see `_record`."""
 
     def begin(self, trial: Trial) -> None:
-        people = {"calibrated_on": list(trial.known), "streamed": list(trial.unseen), "unseen": trial.whom}
-        self._say("begin", {"dataset": trial.dataset, "runtime": trial.runtime, **people, "shots": trial.shots})
+        who = {"calibrated_on": list(trial.known), "streamed": list(trial.unseen), "unseen": trial.whom}
+        self._say("begin", {"dataset": trial.dataset, "runtime": trial.runtime, **who, "shots": trial.shots})
 
     def open(self, take: Take) -> None:
         """Nothing to say: each window names its recording."""
@@ -103,7 +103,7 @@ class _Timelines:
 
     def begin(self, trial: Trial) -> None:
         begin = styled(trial.dataset, "bold") + styled(
-            f" on {trial.runtime}: calibrated on {trial.shots} windows of {len(trial.known)} people, now streaming "
+            f" on {trial.runtime}: calibrated on {trial.shots} windows of {people(len(trial.known))}, now streaming "
             f"{trial.whom} ({', '.join(trial.unseen)})"
         )
         self._console.print(begin)
@@ -117,7 +117,7 @@ class _Timelines:
 
     def step(self, step: Step) -> None:
         self._steps.append(step)
-        self._live.update(self._line() + styled(f"   now: {step.label} {step.prediction.probability:.0%}", "bold"))
+        self._live.update(self._line() + styled(f"   now: {step.label} {step.sure}", "bold"))
 
     def close(self) -> None:
         if self._steps:

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 
 from primus_sdk.commands._session import Step
 
+WINDOW_S = 5.0
 _SHORT_S = 300  # a picture of less is in seconds
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Where each of n windows begins and ends on the axis, (n,) each, ascending, in `unit` ("minutes" or "seconds").
+    """Where each of n windows is drawn on the axis, (n,) each, ascending, in `unit` ("minutes" or "seconds").
 
-    A window stands for the hop that follows its start. A recording begins where the one before ended; so does what
-    comes after a clock that was set back.
+    A window is drawn over the last hop of its 5 s, for it is recognised when it is over: what is above a moment was
+    known at it. A recording begins where the one before ended; so does what comes after a clock that was set back.
     """
 
     starts: NDArray[np.float64]
@@ -58,17 +59,23 @@ class Moments:
 
 def moments(steps: Sequence[Step], hop: float, unit: str = "") -> Moments:
     """Lay out the windows of one take after the other, `hop` seconds apart where there is no gap."""
-    starts: list[float] = []
+    ends: list[float] = []
     offset = free = 0.0  # where the take begins, and where nothing is yet
     for before, step in zip([None, *steps], steps, strict=False):
         if before is None or before.take is not step.take:
             offset = free
-        elif offset + step.start_s <= starts[-1]:
+        elif offset + step.start_s + WINDOW_S <= ends[-1]:
             offset = free - step.start_s
-        starts.append(offset + step.start_s)
-        free = starts[-1] + hop
-    begins = np.array(starts, np.float64)
-    ends = np.minimum(begins + hop, np.append(begins[1:], np.inf))
+        free = offset + step.start_s + WINDOW_S
+        ends.append(free)
+    stops = np.array(ends, np.float64)
+    starts = np.maximum(stops - min(hop, WINDOW_S), np.append(0.0, stops[:-1]))  # of windows after a reset, too
     unit = unit or ("seconds" if free < _SHORT_S else "minutes")
     scale = {"seconds": 1.0, "minutes": 60.0}[unit]
-    return Moments(begins / scale, ends / scale, unit)
+    return Moments(starts / scale, stops / scale, unit)
+
+
+def axis_words(when: Moments, hop: float) -> str:
+    """What the axis shows, for its label."""
+    drawn = f"{min(hop, WINDOW_S):g} s"
+    return f"{when.unit} streamed; each 5 s window is drawn over its last {drawn} (its label is known when it ends)"

@@ -16,6 +16,7 @@ from primus_sdk.commands._text import cut
 _SHOWN = 12  # windows in the table
 _BAR, _LEAST_BAR = 20, 6  # characters
 _NAME = 24  # characters of a label
+_REJECTED = 40  # characters of what was rejected, with its label
 _NEEDS = 22  # characters of the columns s and %, and of what is around them and the activity
 _NEEDED = 3  # columns that are shown however narrow the terminal
 _BESIDE = 3  # characters around a column
@@ -89,8 +90,9 @@ class _Lines(JsonDisplay):
 
     def step(self, step: Step) -> None:
         self._summed.add(step)
-        said = step.prediction
-        echo(f"{step.start_s:8.2f} s  {step.label:<24} {said.probability:4.0%}  {remark(step)}".rstrip())
+        rejected = step.prediction.label is None
+        said = f"{step.label} {step.sure}" if rejected else f"{step.label:<24} {step.sure:>4}"
+        echo(f"{step.start_s:8.2f} s  {said:<29}  {remark(step)}".rstrip())
 
     def close(self, take: Take) -> None:
         echo(self._summed.line(take))
@@ -103,6 +105,7 @@ class _Table:
         self._console = screen
         self._live = need("rich.live").Live(console=screen, refresh_per_second=8, transient=True)
         self._name = max(4, min(_NAME, screen.width - _NEEDS))
+        self._rejected = max(4, min(_REJECTED, screen.width - _NEEDS))
         self._block = "#" if screen.options.ascii_only else "█"
         self._steps: deque[Step] = deque(maxlen=_SHOWN)
         self._summed = _Summed()
@@ -154,12 +157,21 @@ class _Table:
         order = sorted(said.probabilities.items(), key=lambda item: -item[1])
         return {
             "s": f"{step.start_s:.1f}",
-            "activity": cut(step.label, self._name),
-            "%": f"{said.probability:4.0%}",
+            "activity": cut(step.label, self._name) if said.label is not None else self._of_rejected(step),
+            "%": step.sure if said.label is not None else "",
             "bar": "",
             "or else": f"{cut(order[1][0], self._name)} {order[1][1]:.0%}" if len(order) > 1 else "",
             "remark": remark(step),
         }
+
+    def _of_rejected(self, step: Step) -> str:
+        """That a window was rejected, and beside it what and how surely: the probability is not that of its label."""
+        words = f"{step.label} {step.sure}"
+        if len(words) > self._rejected:
+            share = f" {step.prediction.probability:.0%})"
+            room = self._rejected - len(f"{step.label} (") - len(share)
+            words = f"{step.label} ({cut(step.prediction.likeliest, room)}{share}" if room > 1 else step.label
+        return cut(words, self._rejected)
 
     def __enter__(self) -> Self:
         self._live.__enter__()

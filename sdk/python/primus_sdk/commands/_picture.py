@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from primus_sdk.commands._cli import need
+from primus_sdk.commands._destinations import check_picture
 from primus_sdk.commands._text import cut
 from primus_sdk.files import write_atomically
 
@@ -43,6 +44,7 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Any]:
         yield figure
         picture = io.BytesIO()
         figure.savefig(picture, format="png")
+    check_picture(path)  # it may have come meanwhile
     write_atomically(path, picture.getvalue())
 
 
@@ -73,8 +75,8 @@ def legend(figure: Any, colours: dict[str, Any]) -> None:
 
 
 def confusion(figure: Any, axes: Any, share: Any, labels: tuple[str, ...]) -> None:
-    """A matrix of shares (K, K), by true label down and by recognised label across."""
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    """A matrix of shares (K, K), 0 to 1, shown in %: by true label down and by recognised label across."""
+    image = axes.imshow(100 * share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     for row, column in zip(*(share >= 0.005).nonzero(), strict=True):
         value = share[row, column]
         axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
@@ -86,4 +88,5 @@ def confusion(figure: Any, axes: Any, share: Any, labels: tuple[str, ...]) -> No
     axes.set_ylabel("true", color=INK)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, shrink=0.6).outline.set_visible(False)
+    bar = figure.colorbar(image, ax=axes, shrink=0.6, format="%g %%")
+    bar.outline.set_visible(False)

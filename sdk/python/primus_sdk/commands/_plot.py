@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk.commands._moments import Moments, moments
+from primus_sdk.commands._moments import Moments, axis_words, moments
 from primus_sdk.commands._picture import INK, SOFT, confusion, drawing, legend, name, palette, title
 from primus_sdk.commands._scores import Scores
 from primus_sdk.commands._session import Step
@@ -57,7 +57,7 @@ def _timelines(axes: Any, steps: list[Step], people: list[str], colours: dict[st
     axes.tick_params(axis="y", length=0, pad=52)
     axes.set_ylim(len(people) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"{longest.unit} streamed, one recording after the other", color=INK)
+    axes.set_xlabel(f"{axis_words(longest, hop)}\none recording after the other", color=INK)
     axes.set_title("What was done, and what was recognised", loc="left", fontsize=11, color=INK)
     axes.spines[["top", "right", "left"]].set_visible(False)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk.commands._heard import Heard
+from primus_sdk.commands._heard import Heard, Measured
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Samples
-from primus_sdk.streaming.stream import Push, Recognition
+from primus_sdk.streaming.stream import Counts, Push, Recognition
 from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.sensors import Sensors
 
@@ -79,6 +79,13 @@ class Step:
         return (f"({NONE})" if NONE in said.labels else NONE) if said.label is None else said.label
 
     @property
+    def sure(self) -> str:
+        """The probability of its label, in brackets with the label that it is of where that was rejected."""
+        said = self.prediction
+        share = f"{said.probability:.0%}"
+        return share if said.label is not None else f"({said.likeliest} {share})"
+
+    @property
     def right(self) -> bool:
         """Whether it was recognised as what it is."""
         return self.prediction.label is not None and self.prediction.label == self.take.true
@@ -94,17 +101,20 @@ class Session:
         heard: the rows that came, of all takes.
     """
 
-    def __init__(self, recogniser: Recogniser, how: How) -> None:
-        self._recogniser, self._how = recogniser, how
+    def __init__(self, recogniser: Recogniser, how: How, units_declared: bool = False) -> None:
+        """Stream so; `units_declared`: whether options of the command say what units the samples are in."""
+        self._recogniser, self._how, self._units_declared = recogniser, how, units_declared
         self.refused, self.refusal = 0, ""
         self.dropped = Dropped()
         self.heard = Heard()
+        self._measured = Measured()
 
     def steps(self, take: Take) -> Iterator[Step]:
         """The windows of a take, as they are recognised; one that is refused is counted, the others go on."""
         began = take.began_ns
         for recognition in self._recognitions(take.source):
             began = recognition.window.start_ns if began is None else began
+            self._measured.add(recognition.window.quality)
             yield Step(take, recognition, (recognition.window.start_ns - began) / 1e9)
 
     def left_out(self) -> str:
@@ -114,13 +124,19 @@ class Session:
         words += [f"windows refused: {self.refused}; the first: {self.refusal}"] if self.refused else []
         return "; ".join(words)
 
+    def warning(self) -> str:
+        """What a person must know of the windows that came; mostly empty."""
+        return self._measured.warning(self.dropped.repeated, self.heard.rows)
+
     def _recognitions(self, source: Recording | Iterable[Push]) -> Iterator[Recognition]:
         how, failed = self._how, None
         if isinstance(source, Recording):
             self.heard.recording(source)
             replay = self._recogniser.replay(source, how.hop, **how.options())
-            yield from self._kept(lambda: replay)
-            self._add(replay.dropped)
+            try:
+                yield from self._kept(lambda: replay)
+            finally:  # also where it is stopped
+                self._add(replay.dropped, replay.counts)
             return
         stream, pushes = self._recogniser.stream(how.hop, **how.options()), self.heard.pushes(source)
         try:
@@ -128,7 +144,8 @@ class Session:
         except RecordingError as error:  # what came before it is not lost
             failed = error
             yield from self._kept(lambda: stream.over(()))
-        self._add(stream.dropped)
+        finally:
+            self._add(stream.dropped, stream.counts)
         if failed is not None:
             raise failed
 
@@ -138,11 +155,18 @@ class Session:
             try:
                 yield from again()
             except WindowError as error:
-                self.refused, self.refusal = self.refused + 1, self.refusal or str(error)
+                self.refusal = self.refusal or self._why(str(error))
             else:
                 return
 
-    def _add(self, dropped: Dropped) -> None:
+    def _why(self, refusal: str) -> str:
+        """A refusal, with the option that may be wrong."""
+        sensor = {"acceleration": "accelerometer", "rotation": "gyroscope"}
+        wrong = [f"; is --{name}-unit right?" for word, name in sensor.items() if word in refusal]
+        return refusal + "".join(wrong[:1] if self._units_declared else [])
+
+    def _add(self, dropped: Dropped, counts: Counts) -> None:
+        self.refused += counts.windows - counts.encoded - counts.held
         self.dropped = Dropped(*(before + more for before, more in zip(self.dropped, dropped, strict=True)))
 
 

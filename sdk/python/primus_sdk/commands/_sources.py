@@ -46,12 +46,14 @@ class Opened:
         sensors: what its samples mean to the stream.
         left_out: what could not be read, in words, once all takes are through.
         doubt: what may be wrong with times that give no window; empty where the source says its unit itself.
+        units_declared: whether the command's options say what units its samples are in.
     """
 
     takes: Iterable[Take]
     sensors: Sensors
     left_out: Callable[[], str] = str
     doubt: str = ""
+    units_declared: bool = False
 
 
 def kind_of(source: str, input_form: str | None) -> Kind:
@@ -95,14 +97,15 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
         if note:
             reading.say(f"{source}: {note}")
         recording = Recording(source, "", "", accelerometer, gyroscope)
-        yield Opened([take_of(recording, paced=reading.paced, labelled=False)], Sensors(), doubt=_TIME_UNIT)
+        take = take_of(recording, paced=reading.paced, labelled=False)
+        yield Opened([take], Sensors(), doubt=_TIME_UNIT, units_declared=True)
     else:
         with _file(source) as file:
             name = "stdin" if source == "-" else source
             if kind == "live csv":
                 declared = reading.declared
                 rows = _table.pushes(file, name, declared.columns, declared.time_unit, reading.say)
-                yield Opened([Take(name, rows)], declared.sensors, doubt=_TIME_UNIT)
+                yield Opened([Take(name, rows)], declared.sensors, doubt=_TIME_UNIT, units_declared=True)
                 return
             units = reading.declared.sensors
             lines = JsonLines(
@@ -113,7 +116,7 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
                 device=reading.device,
                 say=reading.say,
             )
-            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?")
+            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?", True)
 
 
 def _of_export(source: str, reading: Reading) -> Take:

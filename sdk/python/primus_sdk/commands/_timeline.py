@@ -8,20 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from primus_sdk.commands._cli import need
-from primus_sdk.commands._moments import Moments, moments
+from primus_sdk.commands._moments import Moments, axis_words, moments
 from primus_sdk.commands._picture import INK, PALE, SOFT, drawing, legend, name, palette, title
 from primus_sdk.commands._session import Step
 from primus_sdk.errors import PrimusError
 
 _STRIP = 0.42  # height of a strip of labels, where a label's row is 1
 _MOST_NAMES = 12  # recordings that are named along the picture
+_SLANT = 25  # degrees, of the names
+_ROOM = 0.03  # of the axis, between two names: slanted, they then lie side by side
 
 
 def draw(path: Path, steps: list[Step], hop: float, of: str) -> None:
     """Write a PNG: time to the right; true labels, where known, over recognised ones, over probabilities.
 
-    Time without a window (a gap) is blank.
+    A window is drawn where it ends, so the first seconds are blank; so is a gap, and what it takes until a window is
+    full again.
 
     Raises:
         RuntimeUnavailableError: matplotlib is not installed.
@@ -40,7 +42,7 @@ def draw(path: Path, steps: list[Step], hop: float, of: str) -> None:
         legend(figure, _strips(axes, steps, when, labels))
         _names(axes, steps, when)
         axes.set_xlim(0, when.end)
-        axes.set_xlabel(f"{when.unit} streamed", color=INK)
+        axes.set_xlabel(axis_words(when, hop), color=INK)
         axes.set_title(title(of), loc="left", fontsize=12, color=INK, fontweight="bold")
         axes.spines[:].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -72,14 +74,20 @@ def _strips(axes: Any, steps: list[Step], when: Moments, labels: tuple[str, ...]
 
 
 def _names(axes: Any, steps: list[Step], when: Moments) -> None:
-    """A line where each recording begins, and its name where there is room."""
+    """A line where each recording's first window is drawn, and over the picture its name where there is room."""
     begins = [0, *(at for at, (a, b) in enumerate(itertools.pairwise(steps), 1) if a.take is not b.take)]
     if len(begins) == 1:
         return
-    around = need("matplotlib.patheffects").withStroke(linewidth=2, foreground="white")  # legible on any blue
     for at in begins:
         axes.axvline(when.starts[at], color=SOFT, linewidth=0.6)
-        if len(begins) <= _MOST_NAMES:
-            axes.annotate(name(steps[at].take.name), (when.starts[at], 0), xycoords=("data", "axes fraction"),
-                          xytext=(3, 3), textcoords="offset points", fontsize=7, color=INK, rotation=90,
-                          path_effects=[around])  # fmt: skip
+    if len(begins) > _MOST_NAMES:
+        return
+    named = begins[:1]
+    for at in begins[1:]:
+        if when.starts[at] - when.starts[named[-1]] >= _ROOM * when.end:
+            named.append(at)
+    above = axes.secondary_xaxis("top")
+    above.set_xticks([when.starts[at] for at in named], [name(steps[at].take.name) for at in named], fontsize=7,
+                     color=INK, rotation=_SLANT, ha="left", rotation_mode="anchor")  # fmt: skip
+    above.tick_params(length=0)
+    above.spines[:].set_visible(False)

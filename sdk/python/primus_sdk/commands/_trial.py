@@ -50,11 +50,14 @@ def shots(
     """Draw up to `count` windows of each label, side by side, spread evenly over the people.
 
     Raises:
-        RecordingError: no label has a window.
+        RecordingError: no label has a window, or none that was measured well enough.
     """
+    poor = 0
     by_label: dict[str, dict[str, list[Window]]] = defaultdict(lambda: defaultdict(list))
     for recording in sorted(recordings, key=lambda recording: recording.name):
-        windows = [w for w in windows_of(recording, 5.0, sensors) if w.quality.coverage >= LEAST_COVERAGE]
+        found = windows_of(recording, 5.0, sensors)
+        windows = [window for window in found if window.quality.coverage >= LEAST_COVERAGE]
+        poor += len(found) - len(windows)
         by_label[recording.label][recording.user] += windows
     random = np.random.default_rng(seed)
     taken: list[Window] = []
@@ -66,6 +69,11 @@ def shots(
         turns = [windows[turn] for turn in range(longest) for windows in shuffled if turn < len(windows)][:count]
         taken += turns
         labels += [label] * len(turns)
+    if not taken and poor:
+        raise RecordingError(
+            f"none of {poor} windows was measured for {LEAST_COVERAGE:.0%} of its 5 s: the samples have gaps, or are "
+            "fewer than 20 a second"
+        )
     if not taken:
         raise RecordingError("no recording is long enough for one window of 5 s")
     return taken, labels

@@ -13,10 +13,12 @@ from primus_sdk.calibration.admission import LEAST_HZ
 from primus_sdk.calibration.fit import LEAST_C, MOST_C, fit_head
 from primus_sdk.commands import _confusion, _describe, _labelled
 from primus_sdk.commands._cli import FloatRange, click, command, echo
-from primus_sdk.commands._destinations import check_file, check_store
+from primus_sdk.commands._destinations import check_plot, check_store
+from primus_sdk.commands._kinds import load_head
 from primus_sdk.commands._labelled import Labelled
 from primus_sdk.commands._progress import phase
 from primus_sdk.commands._scores import scores
+from primus_sdk.commands._text import people
 from primus_sdk.commands._validated import Validated, validated
 from primus_sdk.errors import CalibrationError
 from primus_sdk.heads.head import Head
@@ -80,7 +82,7 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
     else by recordings.
     """
     check_store(store)
-    before = None if prior is None else Head.load(prior)
+    before = None if prior is None else load_head(prior)
     windows, encoder = _windows(before, as_json, **options)
     mount = None if before is None else before.mount
     with phase("fitting the head", as_json):
@@ -89,7 +91,7 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
         found, why = _validation(windows, encoder, folds, c, before)
     if not as_json:
         left_out = sum(windows.left_out.values())
-        echo(f"{len(windows.labels)} windows of {len(set(windows.users))} people; {left_out} left out")
+        echo(f"{len(windows.labels)} windows of {people(len(set(windows.users)))}; {left_out} left out")
         if found is None:
             echo(f"not cross-validated: {why}", err=True)
         else:
@@ -113,7 +115,7 @@ def fit(store: Path, prior: Path | None, c: float | None, folds: int, keep: int,
 @_JSON
 def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: bool, **options: Any) -> None:
     """Say how often a head is right on labelled recordings."""
-    check_file(plot)
+    check_plot(plot)
     chosen = _chosen(store, head)
     windows, _ = _windows(chosen, as_json, **options)
     best = chosen.probabilities(windows.embeddings).argmax(axis=1)
@@ -123,11 +125,11 @@ def evaluate(store: Path | None, head: Path | None, plot: Path | None, as_json: 
     right = np.array(windows.labels) == np.array(recognised)
     by_user = {user: float(right[np.array(windows.users) == user].mean()) for user in dict.fromkeys(windows.users)}
     if as_json:
-        people = {user: round(share, 4) for user, share in by_user.items()}
-        extra = {"left_out": windows.left_out, "unknown_labels": unknown, "accuracy_by_user": people}
+        shares = {user: round(share, 4) for user, share in by_user.items()}
+        extra = {"left_out": windows.left_out, "unknown_labels": unknown, "accuracy_by_user": shares}
         echo(json.dumps(_confusion.as_json(result) | extra))
     else:
-        _confusion.show(result, f"of {len(by_user)} people; {sum(windows.left_out.values())} windows left out")
+        _confusion.show(result, f"of {people(len(by_user))}; {sum(windows.left_out.values())} windows left out")
         if unknown:
             echo(f"the head does not know {', '.join(unknown)}: these windows count as wrong", err=True)
     if plot is not None:
@@ -145,7 +147,7 @@ def show(head: Path | None, store: Path | None, as_json: bool) -> None:
     if (head is None) == (store is None):
         raise click.UsageError("give a head's file, or --store FOLDER")
     if head is not None:
-        found = Head.load(head)
+        found = load_head(head)
         echo(json.dumps(_describe.as_json(found)) if as_json else _describe.text(found))
         return
     assert store is not None  # refused above
@@ -217,6 +219,6 @@ def _chosen(store: Path | None, head: Path | None) -> Head:
     if (head is None) == (store is None):
         raise click.UsageError("give either --store FOLDER or --head FILE")
     if head is not None:
-        return Head.load(head)
+        return load_head(head)
     assert store is not None  # refused above
     return HeadStore(store).load()

@@ -12,14 +12,15 @@ from typing import Any
 from primus_sdk import load
 from primus_sdk.commands import _live, _now, _options, _plot, _sources, _timeline, _trial
 from primus_sdk.commands._cli import click, command, echo
-from primus_sdk.commands._destinations import check_file
+from primus_sdk.commands._destinations import check_head, check_plot
+from primus_sdk.commands._kinds import load_head
 from primus_sdk.commands._options import Chosen
 from primus_sdk.commands._progress import tracked
 from primus_sdk.commands._scores import scores
 from primus_sdk.commands._session import Session, Step, Take, take_of
 from primus_sdk.commands._sources import Opened, Reading
+from primus_sdk.commands._text import people
 from primus_sdk.errors import HeadError, StreamError
-from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Report, classyglass, folder, watch
 from primus_sdk.windowing.sensors import Sensors
@@ -61,8 +62,8 @@ def main(source: str | None, dataset: str | None, **options: Any) -> None:
     kind = None if dataset is not None or source is None else _sources.kind_of(source, options["input"])
     chosen = _options.chosen(click.get_current_context(), dataset or kind or "", options)
     WindowStream(chosen.how.hop)  # a wrong hop is said before anything is read
-    for file in (chosen.plot, chosen.save_head):
-        check_file(file)
+    check_plot(chosen.plot)
+    check_head(chosen.save_head)
     with load(chosen.bundle, chosen.runtime) as recogniser:
         if kind is not None and source is not None:
             _check_head(recogniser, chosen)
@@ -106,7 +107,7 @@ def _check_head(recogniser: Recogniser, chosen: Chosen) -> None:
     if chosen.save_head is not None:
         raise click.UsageError("--save-head keeps a head that a data set of two or more people calibrates")
     if chosen.head is not None:
-        recogniser.head = Head.load(chosen.head)
+        recogniser.head = load_head(chosen.head)
     if recogniser.head is None and (not chosen.as_json or chosen.plot is not None):
         raise HeadError(
             "there is no head to name activities with: give --head (--dataset ... --save-head makes one), "
@@ -116,7 +117,7 @@ def _check_head(recogniser: Recogniser, chosen: Chosen) -> None:
 
 def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen) -> None:
     """Stream takes one after the other through the head; what came before an error or Ctrl-C is shown as well."""
-    session = Session(recogniser, replace(chosen.how, sensors=opened.sensors))
+    session = Session(recogniser, replace(chosen.how, sensors=opened.sensors), opened.units_declared)
     streamed = _Streamed()
     try:
         with _now.display(chosen.as_json) as display:
@@ -126,6 +127,7 @@ def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen)
         left_out = "; ".join(filter(None, (session.left_out(), opened.left_out())))
         if streamed.count:
             streamed.tell(left_out, chosen)
+            _warn(session)
         if streamed.steps and chosen.plot is not None:
             _timeline.draw(chosen.plot, streamed.steps, chosen.how.hop, f"{source}, {recogniser.runtime}")
             _written(chosen)
@@ -134,7 +136,7 @@ def _stream(recogniser: Recogniser, opened: Opened, source: str, chosen: Chosen)
         raise StreamError(
             session.refusal
             or f"{name} ended before the first window: {session.heard}; 5 s of samples at 20 Hz or more are needed"
-            + (f"; {opened.doubt}" if opened.doubt and session.heard.enough else "")
+            + (f"; {opened.doubt}" if opened.doubt and session.heard.doubtful else "")
             + (f" ({left_out})" if left_out else "")
         )
 
@@ -180,8 +182,7 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
     provenance = recogniser.manifest.provenance
     known, unseen = _trial.split(recordings, chosen.seed, provenance if dataset == "classyglass" else {})
     unproven = dataset == "classyglass" and not set(unseen) <= set(provenance.get("users_held_out") or ())
-    people = "person" if len(unseen) == 1 else "people"
-    whom = f"{len(unseen)} {people} {'its head' if unproven else 'it'} has not seen"
+    whom = f"{people(len(unseen))} {'its head' if unproven else 'it'} has not seen"
     if unproven and not chosen.as_json:
         _say("the bundle does not say that its encoder was trained without these people")
     calibration = [recording for recording in recordings if recording.user in known]
@@ -208,12 +209,18 @@ def _try(recogniser: Recogniser, recordings: list[Recording], dataset: str, chos
             view.summary(result)
             if session.left_out():
                 _say(session.left_out())
+            _warn(session)
             if chosen.plot is not None:
                 title = f"{dataset}: {chosen.shots} shots an activity, {recogniser.runtime}"
                 _plot.draw(chosen.plot, steps, result, how.hop, title, whom)
                 _written(chosen)
     if not steps:
         raise StreamError(session.refusal or f"no recording of {', '.join(unseen)} has a window: {session.heard}")
+
+
+def _warn(session: Session) -> None:
+    if warning := session.warning():
+        _say(warning)
 
 
 def _written(chosen: Chosen) -> None:

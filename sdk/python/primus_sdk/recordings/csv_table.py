@@ -2,14 +2,15 @@
 
 A byte order mark, CRLF, quotes, blank lines and further columns are no matter. Times are read as decimal text:
 nanoseconds since 1970 do not fit a float. A last row without a line end may be half a row, so it is left out where it
-cannot be read; so is, counted, any row with an empty, NaN or infinite field. Any other row that is no row of numbers is
-an error that names its line.
+cannot be read; so is, counted, any row with an empty, NaN or infinite field (NA, N/A, null and None are as empty). Any
+other row that is no row of numbers is an error that names its line.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
@@ -30,7 +31,9 @@ CUT_SHORT = "the last row left out: it is cut short"
 _LONGEST_LINE = 1 << 16
 _BLOCK = 1 << 14  # rows parsed at once
 _LONGEST_TIME = 40  # characters
-_NO_TIME = ("", "nan", "inf", "-inf")
+_EMPTY = frozenset({"", "na", "n/a", "null", "none"})  # in any case
+_NO_TIME = _EMPTY | {"nan", "inf", "-inf"}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _LATEST_NS = 1 << 62
 _Part: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64], bool]  # times, values, whether the last row was cut
 
@@ -135,30 +138,35 @@ def positions(header: list[str], columns: Sequence[int | str], name: str) -> tup
     if missing and "\ufffd" in line:
         raise RecordingError(f"{name} is no CSV file: its first line is no text in UTF-8 ({line[:40]!r})")
     if missing:
+        advice = _case_advice(header, columns) or _advice(header)
         raise RecordingError(
             f"{name} has {'no' if missing[0] not in header else 'more than one'} column {missing[0]!r}; its first line "
-            f"is {line[:80]!r}; expected {', '.join(map(str, columns))}{_advice(header)}"
+            f"is {line[:80]!r}; expected {', '.join(map(str, columns))}{advice}"
         )
     places = [header.index(column) if isinstance(column, str) else column for column in columns]
     if max(places) >= len(header):
-        raise RecordingError(f"{name} has {len(header)} columns; expected number {max(places) + 1} too")
+        advice = _form_advice(header)
+        raise RecordingError(f"{name} has {len(header)} columns; expected number {max(places) + 1} too{advice}")
     return places, any(isinstance(column, str) for column in columns) or not _is_number(header[places[0]])
 
 
 def row(line: list[str], places: Sequence[int], unit: str, where: str) -> tuple[int, list[float]]:
-    """One row's time in nanoseconds and its values; an empty field is NaN.
+    """One row's time in nanoseconds and its values; a field that is as good as empty is NaN.
 
     Raises:
         RecordingError: a field is no number or not there.
     """
     try:
         texts = [line[place] for place in places]
-        return nanoseconds(texts[0], unit), [float(text) if text else float("nan") for text in texts[1:]]
+        return nanoseconds(texts[0], unit), [
+            float("nan") if text.lower() in _EMPTY else float(text) for text in texts[1:]
+        ]
     except _NoTimeError as error:
         raise RecordingError(f"{where}: {error}") from error
     except (IndexError, ValueError, OverflowError) as error:
+        found, advice = ",".join(line)[:80], _comma_advice(line)
         raise RecordingError(
-            f"{where}: expected numbers in all {len(places)} columns, found {','.join(line)[:80]!r}"
+            f"{where}: expected numbers in all {len(places)} columns, found {found!r}{advice}"
         ) from error
 
 
@@ -230,16 +238,45 @@ def _careful(block: list[str], places: list[int], unit: str, name: str, at: int)
     return np.array(times, np.int64), np.array(values, np.float64).reshape(len(times), len(places) - 1), cut_short
 
 
+def _case_advice(header: list[str], columns: Sequence[int | str]) -> str:
+    """What to do about columns that are there but for the case of their letters."""
+    found = [_but_for_case(column, header) if isinstance(column, str) else str(column + 1) for column in columns]
+    if None in found:
+        return ""
+    advice = ". They differ in upper and lower case alone"
+    if len(found) == len(NAMES):  # else it is no table whose columns can be chosen
+        advice += f": choose them by --columns {','.join(filter(None, found))}, or columns in a folder's sensors.json"
+    return advice
+
+
+def _but_for_case(column: str, header: list[str]) -> str | None:
+    """The header's name of a column, in whatever case; none where there is none, or several."""
+    alike = [name for name in header if name.casefold() == column.casefold()]
+    same = [name for name in alike if name == column] or alike
+    return same[0] if len(same) == 1 else None
+
+
+def _comma_advice(texts: list[str]) -> str:
+    """What to do about numbers such as 9,81."""
+    return "; write decimal points, not commas" if any(map(_DECIMAL_COMMA.fullmatch, texts)) else ""
+
+
 def _advice(header: list[str]) -> str:
     """What to do about a first line without the columns, where it shows what it is."""
+    if advice := _form_advice(header) or _comma_advice(header):
+        return advice
+    if header and all(map(_is_number, header)):
+        return f". It is no header: choose columns by number (--columns {','.join(map(str, range(1, len(NAMES) + 1)))})"
+    return ""
+
+
+def _form_advice(header: list[str]) -> str:
     line = ",".join(header).strip()
     if line.startswith("{"):
         return ". It looks like JSON lines: --input jsonl reads them"
     for separator, spoken in ((";", "semicolons"), ("\t", "tabs")):
         if line.count(separator) >= len(NAMES) - 1:
             return f". Its fields are set apart by {spoken}; write commas, and points in numbers"
-    if header and all(map(_is_number, header)):
-        return f". It is no header: choose columns by number (--columns {','.join(map(str, range(1, len(NAMES) + 1)))})"
     return ""
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,8 @@ def read(path: str | Path, report: Report | None = None, device: Device | None =
         device: of Sensor Logger's exports, as `sensor_logger.read` takes it.
 
     Raises:
-        RecordingError: no folder, an index or sensors.json that cannot be read, an entry of the index that lies
-            outside of the folder, or no recording at all that can be read.
+        RecordingError: no folder, a label's folder whose name is no UTF-8, an index or sensors.json that cannot be
+            read, an entry of the index that lies outside of the folder, or no recording at all that can be read.
     """
     root, report = Path(path), report if report is not None else Report()
     if not root.is_dir():
@@ -135,11 +136,31 @@ def _labelled(root: Path, report: Report) -> Iterator[tuple[str, Path, str, str]
         if folder.name.startswith((".", "__")) or folder.name == SENSORS:
             continue
         if not folder.is_dir():
-            report.skipped[folder.name] = "it lies in no label's folder"
+            report.skipped[_shown(folder)] = "it lies in no label's folder"
             continue
+        label = _label(folder)
         for file in sorted(folder.iterdir()):
             if not file.name.startswith((".", "__")):
-                yield f"{folder.name}/{file.name}", file, folder.name, WEARER
+                yield f"{label}/{_shown(file)}", file, label, WEARER
+
+
+def _label(folder: Path) -> str:
+    """A label's folder's name: as UTF-8 whatever the locale, so that a head means the same on every machine.
+
+    Raises:
+        RecordingError: it is no UTF-8.
+    """
+    try:
+        return os.fsencode(folder.name).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RecordingError(
+            f"the name of the folder {_shown(folder)} in {folder.parent} is a label, and no UTF-8 text; rename it"
+        ) from error
+
+
+def _shown(file: Path) -> str:
+    """A file's name in letters, whatever the locale; what is no UTF-8 in it is written as numbers."""
+    return os.fsencode(file.name).decode("utf-8", "backslashreplace")
 
 
 def _indexed(root: Path) -> list[tuple[str, Path, str, str]]:
@@ -150,7 +171,9 @@ def _indexed(root: Path) -> list[tuple[str, Path, str, str]]:
     except csv.Error as error:
         raise RecordingError(f"{where} cannot be read ({error})") from error
     if not rows or not {"file", "label"} <= set(rows[0]):
-        raise RecordingError(f"{where} needs a header file,label,user and a row for each recording")
+        lower = {name.lower() for name in rows[0] if name} if rows else set()
+        case = "; its own differs in upper and lower case" if {"file", "label"} <= lower else ""
+        raise RecordingError(f"{where} needs a header file,label,user and a row for each recording{case}")
     entries: dict[str, tuple[str, Path, str, str]] = {}
     for number, row in enumerate(rows, 2):
         name, label, user = (str(row.get(key) or "").strip() for key in ("file", "label", "user"))
@@ -158,8 +181,10 @@ def _indexed(root: Path) -> list[tuple[str, Path, str, str]]:
             raise RecordingError(f"{where}, row {number}: a file and a label are needed")
         if name in entries:
             raise RecordingError(f"{where}, row {number}: {name} is listed twice")
-        file = root / name
-        if "\0" in name or not file.resolve().is_relative_to(root.resolve()) or file.resolve() == root.resolve():
+        if "\0" in name:
+            raise RecordingError(f"{where}, row {number}: {name!r} is no file's name: it holds a zero byte")
+        file = root / os.fsdecode(name.encode())  # on disk it is in UTF-8, as in the index, whatever the locale
+        if not file.resolve().is_relative_to(root.resolve()) or file.resolve() == root.resolve():
             raise RecordingError(f"{where}, row {number}: {name!r} lies outside of the folder; copy it into it")
         entries[name] = (name, file, label, user or WEARER)
     return list(entries.values())
