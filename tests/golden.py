@@ -87,7 +87,9 @@ def number(word: str) -> Any:
 def table(path: Path) -> list[dict[str, str]]:
     """The rows of a comma-separated file with a header."""
     header, *rows = path.read_text("utf-8").splitlines()
-    return [dict(zip(header.split(","), row.split(","), strict=True)) for row in rows]
+    names = header.split(",")
+    assert len(set(names)) == len(names), f"{path}: two columns of one name"
+    return [dict(zip(names, row.split(","), strict=True)) for row in rows]
 
 
 def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

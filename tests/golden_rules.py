@@ -160,11 +160,12 @@ def _write_sequences(folder: Path) -> None:
     powers = np.exp(random.normal(0, 1.2, (24, 3)))
     values = np.round(powers / powers.sum(axis=1, keepdims=True), 3)
     values[:, 2] = np.round(1 - values[:, 0] - values[:, 1], 3)
+    values[1], values[2] = (0.3, 0.2, 0.5), (0.4, 0.4, 0.2)  # as much as is asked for; and two as likely
     still = [n in (3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 20, 21, 22) for n in range(24)]
     rows = [[still[n], n in (9, 13), int(n >= 21), *values[n].tolist()] for n in range(24)]
     for name, options in SEQUENCES.items():
         write_pairs(folder / f"{name}.txt", options)
-        header = ["still", "after_reset", "head", *LABELS]
+        header = ["is_still", "after_reset", "head", *LABELS]
         write_table(folder / f"{name}.csv", header, rows)
         said = sequence(folder, name)
         write_table(
@@ -186,7 +187,7 @@ def sequence(folder: Path, name: str) -> list[list[Any]]:
     recogniser, said = SequenceRecogniser(fake, rules, None), []
     for n, row in enumerate(rows):
         fake.head = heads[int(row["head"])]
-        quality = Quality(1.0, 0.02, 50.0, 50.0, 0.0, 0.0, row["still"] == "1", row["after_reset"] == "1")
+        quality = Quality(1.0, 0.02, 50.0, 50.0, 0.0, 0.0, row["is_still"] == "1", row["after_reset"] == "1")
         done = recogniser.one(Window(np.full((6, 250), n, np.float32), n, n + 5, quality))
         assert done.prediction is not None
         said.append([done.prediction.label, done.prediction.likeliest, done.prediction.probability, done.held])

@@ -187,6 +187,20 @@ def test_fits_rules_mounts_poses_and_errors_are_as_written(recogniser) -> None:
     assert golden_rules.check(golden.FOLDER, recogniser) == []
 
 
+def test_sequences_show_what_their_names_say() -> None:
+    rows = {name: golden.table(golden.FOLDER / "sequences" / f"{name}.csv") for name in golden_rules.SEQUENCES}
+    column = {name: lambda key, name=name: [row[key] for row in rows[name]] for name in rows}
+    assert [name for name in rows if "1" in column[name]("held")] == ["gated", "gated_and_smoothed"]
+    assert [name for name in rows if "none" in column[name]("label")] == ["rejecting", "smoothed", "gated_and_smoothed"]
+    assert [name for name in rows if column[name]("likeliest") == column["plain"]("likeliest")] == [
+        "plain",
+        "rejecting",
+    ]
+    exactly, equal = rows["rejecting"][1], rows["plain"][2]
+    assert (exactly["probability"], exactly["label"]) == ("0.5", "walk")
+    assert (equal["nod"], equal["still"], equal["likeliest"]) == ("0.4", "0.4", "nod")
+
+
 def test_the_folder_is_small_and_text_without_carriage_returns() -> None:
     files = [path for path in golden.FOLDER.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 4_000_000
