@@ -1,31 +1,27 @@
-"""Golden vectors beside the streams: heads that a fit must reach, rules over windows, mounts, poses and errors."""
+"""Golden vectors beside the streams: rules over windows, and all those of the modules that are named here."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import golden
-import golden_inputs
+import golden_bouts
+import golden_errors
+import golden_folds
+import golden_heads
+import golden_mounts
+import golden_poses
 import numpy as np
-from golden import floats, pairs, table, write_floats, write_pairs, write_table
+from golden import pairs, table, write_pairs, write_table
 
-import primus_sdk
-from primus_sdk.calibration.fit import fit_head
-from primus_sdk.calibration.mount import MountLearner
-from primus_sdk.calibration.pose import check_pose
-from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.streaming.recognition import Rules, SequenceRecogniser
 from primus_sdk.windowing.quality import Quality
-from primus_sdk.windowing.sensors import Sensors
 from primus_sdk.windowing.windows import Window
 
-SHOTS = 10
-FITS = [("fitted", 0, 40, 0.003, "none"), ("loose", 0, 40, 1.0, "none"), ("prior", 40, 60, 0.02, "fitted")]
 SEQUENCES = {
     "plain": {"smoothing": 1, "reject_below": 0.0, "rest_gate": False},
     "rejecting": {"smoothing": 1, "reject_below": 0.5, "rest_gate": False},
@@ -35,124 +31,34 @@ SEQUENCES = {
 }
 LABELS = ("nod", "still", "walk")
 SAID = ("label", "likeliest", "probability", "held")
-POSES: dict[str, tuple[tuple[float, float, float], float, dict[str, Any]]] = {
-    # Gravity as the sensor reports it, the gyroscope's reading, and what was declared.
-    "right": ((0.3, 9.7, 0.9), 0.01, {}),
-    "in_g": ((0.03, 0.99, 0.09), 0.01, {}),
-    "not_in_g": ((0.3, 9.7, 0.9), 0.01, {"accelerometer_unit": "g"}),
-    "no_gravity": ((0.01, 0.02, 0.0), 0.01, {}),
-    "odd_size": ((0.0, 4.2, 0.0), 0.01, {}),
-    "downward": ((0.3, -9.7, 0.9), 0.01, {}),
-    "other_axis": ((9.7, 0.3, -0.9), 0.01, {}),
-    "tilted": ((0.0, 7.8, 5.9), 0.01, {}),
-    "gyroscope_bias": ((0.3, 9.7, 0.9), 0.6, {}),
-    "gyroscope_in_deg": ((0.3, 9.7, 0.9), 0.5, {}),
-    "moving": ((0.3, 9.7, 0.9), 0.01, {}),
-    "short": ((0.3, 9.7, 0.9), 0.01, {}),
-}
-BAD_OPTIONS = [
-    ("hop_s", 0.03), ("hop_s", 0.0), ("fill_s", 0.01), ("reset_s", 5.0), ("reset_s", 0.05), ("reorder_s", -0.01),
-    ("reorder_s", 0.6), ("convention", "windows"), ("accelerometer_unit", "mg"), ("gyroscope_unit", "rpm"),
-    ("accelerometer_range", 0.0), ("mount", (1, 0, 0, 0, 1, 0, 0, 0, -1)), ("mount", (2, 0, 0, 0, 1, 0, 0, 0, 1)),
-]  # fmt: skip
-BAD_PUSHES = [
-    "a 1,2 0;0;1", "a 4611686018427387904 0;0;1", "a -4611686018427387904 0;0;1", "a 1 0;0", "g 1 0;0;1;2",
-    "g 1,2 0;0;1",
-]  # fmt: skip
-COUNT = len(FITS) + len(SEQUENCES) + len(POSES) + 1 + len(BAD_OPTIONS) + len(BAD_PUSHES) + 5
+MODULES = (golden_heads, golden_mounts, golden_poses, golden_errors, golden_folds, golden_bouts)
+COUNT = len(SEQUENCES) + sum(module.COUNT for module in MODULES)
 
 
 def write(root: Path, recogniser: Recogniser) -> None:
     """Make all inputs and write what the SDK gives for them."""
-    for name in ("heads", "sequences", "mount", "poses", "errors"):
+    for name in ("heads", "sequences", "mount", "poses", "errors", "folds", "bouts"):
         (root / name).mkdir(parents=True)
-    _write_heads(root / "heads", recogniser)
+    golden_heads.write(root / "heads", recogniser)
     _write_sequences(root / "sequences")
-    windows = [_tilted(n) for n in range(14)]
-    write_floats(root / "mount" / "windows.f32", windows)
-    write_pairs(
-        root / "mount" / "mount.txt", {"needed_s": 60.0} | _mount(floats(root / "mount" / "windows.f32", 6, 250))
-    )
-    _write_poses(root / "poses")
-    _write_errors(root, recogniser)
+    golden_mounts.write(root / "mount")
+    golden_poses.write(root / "poses")
+    golden_errors.write(root, recogniser)
+    golden_folds.write(root / "folds")
+    golden_bouts.write(root / "bouts")
 
 
 def check(root: Path, recogniser: Recogniser) -> list[str]:
     """What the SDK does not give as it is written, in words."""
-    wrong = [f"fit {name}: off by {off}" for name, off in fits(root / "heads").items() if off > 1e-4]
+    wrong = golden_heads.check(root / "heads") + golden_mounts.check(root / "mount")
     for name in SEQUENCES:
         rows = table(root / "sequences" / f"{name}.csv")
         for n, (row, said) in enumerate(zip(rows, sequence(root / "sequences", name), strict=True)):
             close = abs(float(row["probability"]) - said[2]) <= 1e-9
             if not close or [row["label"], row["likeliest"], row["held"]] != [*map(golden.text, (*said[:2], said[3]))]:
                 wrong.append(f"sequence {name}, window {n}: {said}")
-    expected = pairs(root / "mount" / "mount.txt")
-    for key, value in _mount(floats(root / "mount" / "windows.f32", 6, 250)).items():
-        if not np.allclose(value, expected[key], rtol=0, atol=1e-6):
-            wrong.append(f"mount: {key} is {value}")
-    for row in table(root / "poses" / "poses.csv"):
-        said = list(map(golden.text, pose(root / "poses", row)))
-        found = [
-            abs(float(a) - float(b)) < 1e-9 if n == 0 else a == b
-            for n, (a, b) in enumerate(zip(said, list(row.values())[5:], strict=True))
-        ]
-        wrong += [] if all(found) else [f"pose {row['name']}: {said}"]
-    for row in table(root / "errors" / "errors.csv"):
-        if (said := raised(root, recogniser, row["kind"], row["what"].replace("|", ","))) != row["error"]:
-            wrong.append(f"{row['kind']} {row['what']}: {said}")
-    return wrong
-
-
-# -- Heads
-
-
-def _windows_of(kind: str, seed: int) -> np.ndarray:
-    random = np.random.default_rng([9, seed])
-    noise = random.normal(0, 1, (250, 6)) * ([0.05] * 3 + [0.01] * 3) * (0.2 if kind == "still" else 1)
-    return (golden_inputs.motion(kind, np.arange(250) / 50, seed) + noise).T.astype(np.float32)
-
-
-def _write_heads(folder: Path, recogniser: Recogniser) -> None:
-    kinds = [kind for kind in ("walk", "nod", "turn", "still") for _ in range(SHOTS)] + ["walk"] * 8 + ["run"] * 12
-    write_floats(folder / "embeddings.f32", [recogniser.embed(_windows_of(kind, n)) for n, kind in enumerate(kinds)])
-    (folder / "labels.txt").write_text("".join(f"{kind}\n" for kind in kinds), "utf-8", newline="\n")
-    write_table(folder / "fits.csv", ["name", "first", "last", "c", "prior"], FITS)
-    for name, head in _fitted(folder, recogniser.manifest.encoder_sha256).items():
-        head.save(folder / f"{name}.safetensors")
-        write_table(
-            folder / f"{name}.csv", head.labels, head.probabilities(floats(folder / "embeddings.f32", 512)).tolist()
-        )
-
-
-def _fitted(folder: Path, encoder: str) -> dict[str, Head]:
-    """Each of fits.csv, on the rows that it names."""
-    embeddings, heads = floats(folder / "embeddings.f32", 512), dict[str, Head]()
-    labels = (folder / "labels.txt").read_text("utf-8").split()
-    for row in table(folder / "fits.csv"):
-        part = slice(int(row["first"]), int(row["last"]))
-        heads[row["name"]] = fit_head(
-            embeddings[part],
-            labels[part],
-            encoder,
-            c=float(row["c"]),
-            prior=heads.get(row["prior"]),
-            created="2025-01-01",
-        )
-    return heads
-
-
-def fits(folder: Path) -> dict[str, float]:
-    """How far the probabilities of our fit, and of the head that is kept, lie from those written, at most."""
-    embeddings, off = floats(folder / "embeddings.f32", 512), {}
-    encoder = Head.load(folder / "fitted.safetensors").encoder_sha256
-    for name, head in _fitted(folder, encoder).items():
-        written = [[float(row[label]) for label in head.labels] for row in table(folder / f"{name}.csv")]
-        kept = Head.load(folder / f"{name}.safetensors")
-        off[name] = max(float(np.abs(one.probabilities(embeddings) - written).max()) for one in (head, kept))
-    return off
-
-
-# -- Rules over windows
+    wrong += golden_poses.check(root / "poses") + golden_errors.check(root, recogniser)
+    return wrong + golden_folds.check(root / "folds") + golden_bouts.check(root / "bouts")
 
 
 def _write_sequences(folder: Path) -> None:
@@ -192,107 +98,3 @@ def sequence(folder: Path, name: str) -> list[list[Any]]:
         assert done.prediction is not None
         said.append([done.prediction.label, done.prediction.likeliest, done.prediction.probability, done.held])
     return said
-
-
-# -- Mount and pose
-
-
-def _tilted(n: int) -> np.ndarray:
-    turn = np.array(golden_inputs.TILT).reshape(3, 3).T
-    window = _windows_of("walk" if n != 5 else "still", 100 + n)
-    return np.vstack([turn @ window[:3], turn @ window[3:]]).astype(np.float32)
-
-
-def _mount(windows: np.ndarray) -> dict[str, Any]:
-    learner = MountLearner(60.0)
-    served = [learner.add(window) for window in windows]
-    rotation = tuple(learner.rotation().ravel().tolist())
-    return {
-        "served": sum(served),
-        "seconds": learner.seconds,
-        "spread_degrees": learner.spread_degrees,
-        "rotation": rotation,
-    }
-
-
-def _write_poses(folder: Path) -> None:
-    rows = []
-    for number, (name, (gravity, turning, declared)) in enumerate(POSES.items()):
-        random = np.random.default_rng([3, number])
-        count = 30 if name == "short" else 75
-        noise = np.full((count, 6), [0.01] * 3 + [0.002] * 3) * random.normal(0, 1, (count, 6))
-        noise[:, :3] *= 2.0 * (60 if name == "moving" else 1) * (0.1 if name == "in_g" else 1)
-        noise[:, 3:] *= 60 if name == "gyroscope_in_deg" else 1
-        samples = np.round(noise + np.array([*gravity, turning, 0.0, 0.0]), 5)
-        write_table(folder / f"{name}.csv", ["ax", "ay", "az", "gx", "gy", "gz"], samples.tolist())
-        sensors = Sensors(**declared)
-        row = {"name": name, "rate_hz": "50.0", "accelerometer_unit": sensors.accelerometer_unit}
-        row |= {"gyroscope_unit": sensors.gyroscope_unit, "convention": sensors.convention}
-        rows.append([*row.values(), *pose(folder, row)])
-    said = [
-        "gravity_mps2",
-        "findings",
-        "suggested_accelerometer",
-        "suggested_gyroscope",
-        "suggested_convention",
-        "suggested_mount",
-    ]
-    write_table(folder / "poses.csv", [*row, *said], rows)
-
-
-def pose(folder: Path, row: dict[str, str]) -> list[Any]:
-    """Gravity's size, the findings' codes, and the sensors that are suggested."""
-    sensors = Sensors(row["accelerometer_unit"], row["gyroscope_unit"], row["convention"])  # type: ignore[arg-type]
-    samples = np.array([[float(word) for word in line.values()] for line in table(folder / f"{row['name']}.csv")]).T
-    found = check_pose(
-        sensors.accelerometer_matrix() @ samples[:3],
-        sensors.gyroscope_matrix() @ samples[3:],
-        sensors=sensors,
-        rate_hz=float(row["rate_hz"]),
-    )
-    new = found.suggested
-    mount = "none" if new.mount is None else " ".join(f"{value:g}" for value in np.ravel(new.mount) + 0.0)
-    codes = "; ".join(finding.code for finding in found.findings) or "none"
-    return [found.gravity_mps2, codes, new.accelerometer_unit, new.gyroscope_unit, new.convention, mount]
-
-
-# -- Errors
-
-
-def _write_errors(root: Path, recogniser: Recogniser) -> None:
-    window = floats(root / "mount" / "windows.f32", 6, 250)[0]
-    head = (root / golden.HEAD).read_bytes()
-    broken = window.copy()
-    broken[2, 100] = np.nan
-    write_floats(root / "errors" / "window_in_g.f32", window / golden_inputs.G)
-    write_floats(root / "errors" / "window_nan.f32", broken)
-    other = dataclasses.replace(Head.load(root / golden.HEAD), encoder_sha256="00" * 32)
-    other.save(root / "errors" / "other_encoder.safetensors")
-    (root / "errors" / "truncated.safetensors").write_bytes(head[:-100])
-    (root / "errors" / "flipped.safetensors").write_bytes(head[:-9] + bytes([head[-9] ^ 4]) + head[-8:])
-    asked = [("option", f"{key}={golden.text(value).replace(',', '|')}") for key, value in BAD_OPTIONS]
-    asked += [("push", push.replace(",", "|")) for push in BAD_PUSHES]
-    asked += [("window", name) for name in ("window_in_g.f32", "window_nan.f32")]
-    asked += [("head", f"{name}.safetensors") for name in ("other_encoder", "truncated", "flipped")]
-    rows = [[kind, what, raised(root, recogniser, kind, what.replace("|", ","))] for kind, what in asked]
-    write_table(root / "errors" / "errors.csv", ["kind", "what", "error"], rows)
-
-
-def raised(root: Path, recogniser: Recogniser, kind: str, what: str) -> str:
-    """The type of error that one malformed thing gives; empty where it gives none."""
-    try:
-        if kind == "option":
-            key, value = what.split("=")
-            golden.stream_of(golden.DEFAULTS | {key: golden.number(value)})
-        elif kind == "push":
-            sensor, times, values = what.split(" ")
-            stream = golden.stream_of(golden.DEFAULTS)
-            push = stream.push_accelerometer if sensor == "a" else stream.push_gyroscope
-            push([int(time) for time in times.split(",")], [[float(value) for value in values.split(";")]])
-        elif kind == "window":
-            recogniser.embed(floats(root / "errors" / what, 6, 250)[0])
-        else:
-            Head.load(root / "errors" / what).check_encoder(recogniser.manifest.encoder_sha256)
-    except primus_sdk.PrimusError as error:
-        return type(error).__name__
-    return ""

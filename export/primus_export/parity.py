@@ -6,6 +6,7 @@ units of the reference's RMS; the others by the smallest cosine of any window's 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -82,6 +83,11 @@ class Report:
         Raises:
             ParityError: with the figure, the bound, and the option that lowers it.
         """
+        if self.max_probability_difference is not None and not math.isfinite(self.max_probability_difference):
+            raise ParityError(
+                f"{what} is not written: its head's probabilities come out as NaN; fit a head whose weights, "
+                "divided by its temperature, are numbers that float32 holds"
+            )
         figure: float = getattr(self, self.bound.kind)
         held = figure >= self.bound.value if self.bound.kind == "min_cosine" else figure <= self.bound.value
         if not held:  # also when the figure is NaN

@@ -152,6 +152,26 @@ def test_a_bout_that_was_flushed_before_its_first_window_takes_none_of_the_next(
     assert collected.counts == {"walking": 2}
 
 
+def test_what_was_open_to_a_flush_ends_though_the_first_window_after_it_was_refused(
+    collected: Calibrator, clock: Clock
+) -> None:
+    collected.begin("walking")
+    clock.newest_ns = None
+    collected.end()
+    assert collected.add(window(1)) == "taken"
+    clock.at(60)  # what says that the stream began anew, the window at 50 s, was refused
+    assert collected.add(window(51)) == "outside"
+
+
+def test_what_was_open_to_a_flush_ends_where_the_next_begins(collected: Calibrator, clock: Clock) -> None:
+    collected.begin("walking")
+    clock.newest_ns = None
+    collected.end()
+    collected.begin("sitting")
+    assert collected.add(window(51)) == "taken"
+    assert collected.counts == {"sitting": 1}
+
+
 def test_a_step_back_is_seen_where_the_first_windows_after_it_were_refused(collected: Calibrator, clock: Clock) -> None:
     clock.at(1)
     collected.begin("sitting")

@@ -18,7 +18,7 @@ from streams import assert_same
 
 from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import load
-from primus_sdk.windowing.quality import Quality
+from primus_sdk.windowing.quality import Dropped, Quality
 
 CASES = [folder.name for folder in golden.folders()]
 WHOLE = 1 << 30
@@ -157,6 +157,39 @@ SHOWS: dict[str, Callable[[Expected], bool]] = {
     "saturated_undeclared": any_of("saturated"),
     "saturated_undeclared_in_g": any_of("saturated"),
 }
+LIMITS: dict[str, Callable[[Expected], bool]] = {
+    # Twice 18.8, and 20 after one that was invalid; neither twice 18, nor 20 of another axis or sign.
+    "limits_saturated": lambda e: [round(w.quality.saturated * 249) for w in e.windows] == [2, 1],
+    "limits_saturated_declared": lambda e: round(e.windows[0].quality.saturated * 249) == 2,
+    "limits_invalid": lambda e: e.dropped == Dropped(invalid=4, short=15),  # nothing was late, and no clock set back
+    "limits_order": lambda e: e.dropped == Dropped(repeated=1, late=5, short=70),
+    "limits_late_before_repeated": lambda e: e.dropped == Dropped(late=1, unpaired=2, short=10),
+    "limits_period_rounded_down": lambda e: len(e.windows) == 1,
+    "limits_period_of_slow_steps": lambda e: worst(e).coverage == 1 and worst(e).largest_gap_s == 0.1,
+    "limits_12_5_hz": lambda e: worst(e).coverage == 1,
+    "limits_8_hz": lambda e: worst(e).coverage < 0.01,
+    "limits_burst_of_5_khz": lambda e: e.windows[0].quality.accelerometer_hz > 105,
+    "limits_rate_changes": lambda e: worst(e).largest_gap_s == 0.07,
+    "limits_gap_at_55_hz": lambda e: worst(e).largest_gap_s == 0.034,
+    "limits_gap_at_200_hz": lambda e: worst(e).largest_gap_s == 0.034,
+    "limits_gap_of_100_ms": lambda e: worst(e).coverage == 1 and worst(e).largest_gap_s == 0.1,
+    "limits_silence_of_1_s": lambda e: len(e.windows) == 1 and worst(e).largest_gap_s == 1,
+    "limits_gap_over_the_end": lambda e: e.windows[0].quality.largest_gap_s == 0.41,
+    "limits_short_segments": lambda e: e.dropped == Dropped(short=5 + 2 * (5 + 1 + 1)),
+    "limits_exactly_250_points": lambda e: len(e.windows) == 1 and nothing_dropped(e),
+    "limits_before_1970": lambda e: e.windows[0].start_ns == -2_500_000_000,
+    "limits_set_back_twice": lambda e: e.dropped == Dropped(unpaired=730, short=50),
+    "limits_set_back_twice_with_one_sample_between": lambda e: e.dropped == Dropped(unpaired=601, short=151),
+    "limits_set_back_after_adoption": lambda e: e.dropped == Dropped(unpaired=400, short=200),
+    "limits_waiting_ends_with_equal_epochs": lambda e: e.dropped == Dropped(unpaired=410, short=70),
+    "limits_flush_while_waiting_1": lambda e: e.dropped == Dropped(unpaired=360, short=100),
+    "limits_flush_while_waiting_2": lambda e: e.dropped == Dropped(unpaired=361, short=151),
+    "limits_rest_still": lambda e: e.windows[0].quality.still,
+    **{
+        f"limits_rest_{name}": lambda e: not e.windows[0].quality.still
+        for name in ("accelerometer", "gyroscope", "accelerometer_alone", "gyroscope_alone", "three_axes_together")
+    },
+}
 SAME_MOTION = ["accelerometer_in_g", "gyroscope_in_deg", "ios", "mount", "mount_tilt_ios", "gravity_apart"]
 
 
@@ -165,6 +198,11 @@ def test_a_case_shows_what_its_name_says(name: str) -> None:
     _, _, expected = case(name)
     assert expected.windows
     assert SHOWS[name](expected)
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_a_limit_is_where_its_name_says(name: str) -> None:
+    assert LIMITS[name](case(name)[2])
 
 
 @pytest.mark.parametrize("name", SAME_MOTION)
@@ -176,7 +214,7 @@ def test_units_signs_and_mounts_are_the_same_motion_told_otherwise(name: str) ->
 
 
 def test_every_case_says_what_it_shows() -> None:
-    assert sorted([*SHOWS, *SAME_MOTION]) == CASES
+    assert sorted([*SHOWS, *LIMITS, *SAME_MOTION]) == CASES
 
 
 def test_late_samples_inside_the_window_leave_no_trace() -> None:
@@ -203,7 +241,7 @@ def test_sequences_show_what_their_names_say() -> None:
 
 def test_the_folder_is_small_and_text_without_carriage_returns() -> None:
     files = [path for path in golden.FOLDER.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 4_000_000
+    assert sum(path.stat().st_size for path in files) < 5_000_000
     assert not any(b"\r" in path.read_bytes() for path in files if path.suffix in (".csv", ".txt"))
 
 

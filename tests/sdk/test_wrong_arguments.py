@@ -55,6 +55,9 @@ OF_STREAMS: dict[str, Callable[[Recogniser], Any]] = {
     "over nothing, asynchronously": lambda r: asyncio.run(all_of(r.stream().aover(None))),
     "a sensor that is an array": lambda r: list(r.stream().over([(np.array(["both", "x"]), 2, 3)])),
     "samples of nothing": lambda r: list(r.replay((Samples(None, None),) * 2)),
+    "times that are texts": lambda r: list(r.replay((Samples(np.array(["x"]), np.zeros((1, 3))),) * 2)),
+    "times under a mask": lambda r: r.stream().push_gyroscope(np.ma.array([1, 2], mask=[0, 1]), np.zeros((2, 3))),
+    "booleans under no mask": lambda r: r.stream().push_gyroscope([1], np.ma.array([[True, False, True]])),
     "samples of one axis": lambda r: list(r.replay((Samples(np.arange(3), np.zeros(3)),) * 2)),
     "sensors that are none": lambda r: check_pose(np.ones((3, 100)), sensors=None),
 }
@@ -62,7 +65,7 @@ OF_STREAMS: dict[str, Callable[[Recogniser], Any]] = {
 
 @pytest.mark.parametrize("wrong", OF_STREAMS.values(), ids=OF_STREAMS)
 def test_of_streams_it_is_a_stream_error(recogniser: Recogniser, wrong: Callable[[Recogniser], Any]) -> None:
-    with pytest.raises(StreamError, match=r"expected|shapes"):
+    with pytest.raises(StreamError, match=r"expected|shapes|masked"):
         wrong(recogniser)
 
 
@@ -80,6 +83,7 @@ OF_CALIBRATION: dict[str, Callable[[], Any]] = {
     "no recogniser": lambda: Calibrator(None, Clock()),
     "no stream": lambda: Calibrator(ENCODER, None),
     "no recognition": lambda: Calibrator(ENCODER, Clock()).add(None),
+    "a label to rename that is a list": lambda: Calibrator(ENCODER, Clock()).rename(["a"], "b"),
     "a label that is a list": lambda: Calibrator(ENCODER, Clock()).remove([]),
     "half a letter": lambda: Calibrator(ENCODER, Clock()).begin("caf\udce9"),
     "a file that is a number": lambda: Calibrator(ENCODER, Clock()).load(5),
@@ -99,6 +103,10 @@ def test_of_calibration_it_is_a_calibration_error(wrong: Callable[[], Any]) -> N
 
 OF_HEADS: dict[str, Callable[[], Any]] = {
     "bytes that are a text": lambda: Head.from_bytes("abc"),
+    "a version that is a fraction": lambda: HeadStore("none").roll_back(2.0),
+    "a version of thousands of digits": lambda: HeadStore("none").load(10**5000),
+    "bytes of a text's head": lambda: Head.from_bytes(bytearray(b"abc")),
+    "a prior that is a text": lambda: cross_validate(EMBEDDINGS, LABELS, [*range(8)], ENCODER, prior="q"),
     "more windows than can be": lambda: Head(
         ("a", "b"), EMBEDDINGS[:2], np.zeros(2), ENCODER, counts={"a": 10**5000}
     ).to_bytes(),

@@ -104,12 +104,13 @@ def floats(values: Any, name: str, error: type[PrimusError], kind: DTypeLike = n
         error: they are no array, or none of real numbers.
     """
     try:
-        if hasattr(values, "filled"):  # a masked array, whose numbers under the mask are none
-            values = values.astype(kind).filled(np.nan)
         array = np.asarray(values)
         if array.dtype.kind in "iuf" or (not array.size and array.dtype.kind != "c"):
             with np.errstate(over="ignore"):  # what overflows becomes infinity
-                return array.astype(kind)
+                array = array.astype(kind)
+            if isinstance(values, np.ndarray) and hasattr(values, "mask"):  # numbers under a mask are none
+                array[np.broadcast_to(values.mask, array.shape)] = np.nan
+            return array
     except (TypeError, ValueError) as cause:
         raise error(f"{name} are no array of numbers ({cause})") from cause
     raise error(f"{name} are of the type {array.dtype}; expected real numbers")

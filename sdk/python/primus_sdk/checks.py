@@ -121,6 +121,8 @@ def _as_floats(windows: ArrayLike) -> NDArray[np.float32]:
         raise WindowError(f"a window is an array (6, 250); this cannot be made one ({error})") from error
     if array.dtype.kind not in "fiu":
         raise WindowError(f"a window holds numbers; got an array of {array.dtype}")
+    if np.any(getattr(windows, "mask", False)):
+        raise WindowError("some of a window's numbers are masked; a window is whole")
     with np.errstate(over="ignore"):  # becomes infinity, which is reported as such
         return array.astype(np.float32, copy=False)
 

@@ -95,6 +95,7 @@ class TensorFile(NamedTuple):
 
         if not isinstance(content, bytes | bytearray | memoryview):
             raise self.error(f"a {self.kind} is read from bytes, not from {type(content).__name__}")
+        content = bytes(content)  # the library takes nothing else
         if len(content) > self.largest:
             raise self.error(f"the file is larger than any {self.kind} ({self.largest >> 20} MiB)")
         try:

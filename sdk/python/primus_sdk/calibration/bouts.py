@@ -58,6 +58,7 @@ class Bouts:
         if self.current is not None:
             raise CalibrationError(f"{self.current.label!r} is going on; end() it before {label!r} begins")
         self._check_step(newest_ns)
+        self._end_flushed()
         self.current = Bout(number, label, _EVER if newest_ns is None else newest_ns)
 
     def end(self, newest_ns: int | None) -> None:
@@ -83,8 +84,8 @@ class Bouts:
         anew, seen = window.quality.after_reset, self._seen
         if seen is not None and (window.start_ns <= seen.start_ns or (anew and window.start_ns < seen.end_ns)):
             self._step_back()
-        if anew:
-            self._drop(lambda bout: bout.end_ns == _FLUSHED)
+        if anew or newest_ns is not None:  # samples came since, and the first window after the flush may be refused
+            self._end_flushed()
         self._seen = window
         while self._ended and (self._ended[0].end_ns or 0) <= window.start_ns:
             self._ended.popleft()
@@ -109,6 +110,10 @@ class Bouts:
         """Give the ended bouts of a label another one."""
         for bout in self._ended:
             bout.label = to if bout.label == label else bout.label
+
+    def _end_flushed(self) -> None:
+        """Let no more windows come for what was open to a flush's last one."""
+        self._drop(lambda bout: bout.end_ns == _FLUSHED)
 
     def _drop(self, gone: Callable[[Bout], bool]) -> None:
         self._ended = deque((bout for bout in self._ended if not gone(bout)), _WAITING)

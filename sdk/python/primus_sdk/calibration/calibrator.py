@@ -221,6 +221,7 @@ class Calibrator:
         Raises:
             CalibrationError: there is no such label, the new name is empty, or both together are more than 500.
         """
+        check_label(label)
         check_label(to)
         with self._lock:
             self._check_known(label)

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 
 Code = Literal[
     "short", "moving", "in g", "not in g", "no gravity", "size", "downward", "axis", "tilt", "gyroscope in deg/s",
-    "gyroscope bias",
+    "gyroscope size", "gyroscope bias",
 ]  # fmt: skip
 
 LEAST_S = 1.0
@@ -140,13 +140,13 @@ def check_pose(
             )
         ]
     elif _moves(spread, rotation, seconds):
-        findings = [Finding("moving", _movement(spread, rotation))]
+        findings = [Finding("moving", _movement(spread, rotation, sensors))]
     else:
         found = _unit(size, factor, sensors)
         if size >= NO_GRAVITY:
             found += _axes(unit, sensors)
         if rotation is not None:
-            found += _gyroscope(spread, rotation)
+            found += _gyroscope(spread, rotation, sensors)
         findings = [finding for finding, _ in found]
         for _, changes in found:
             sensors = replace(sensors, **changes)
@@ -201,13 +201,14 @@ def _turns(rotation: Array, seconds: float) -> bool:
     return bool(change <= 2 * SMOOTH_TURN * rotation.var(axis=1).sum())
 
 
-def _movement(spread: float, rotation: Array | None) -> str:
+def _movement(spread: float, rotation: Array | None, sensors: Sensors) -> str:
     turning = "" if rotation is None else f", rotation by {_spread(rotation):.2f} rad/s"
     text = (
         f"the head or the glasses moved: acceleration varies by {spread:.2f} m/s^2{turning}, where at most "
         f"{REST_ACCELERATION} m/s^2 and {REST_ROTATION} rad/s are rest; hold still and try again"
     )
-    if rotation is not None and spread <= REST_ACCELERATION and _in_degrees(spread, rotation):
+    declared = sensors.gyroscope_unit == "deg/s"
+    if rotation is not None and spread <= REST_ACCELERATION and _in_degrees(spread, rotation) and not declared:
         text += ". If it stays so on a head that holds still, these are deg/s: Sensors(gyroscope_unit='deg/s')"
     return text
 
@@ -288,10 +289,16 @@ def _axes(unit: Array, sensors: Sensors) -> Found:
     return found
 
 
-def _gyroscope(spread: float, rotation: Array) -> Found:
+def _gyroscope(spread: float, rotation: Array, sensors: Sensors) -> Found:
     """What the gyroscope says at rest."""
     mean = rotation.mean(axis=1)
     bias = math.sqrt(mean @ mean)
+    if _in_degrees(spread, rotation) and sensors.gyroscope_unit == "deg/s":
+        text = (
+            f"the gyroscope varies by {_spread(rotation):.2f} rad/s while the accelerometer is at rest, and deg/s, "
+            "which would explain it, are declared already: check the scale (raw counts? milli-deg/s?)"
+        )
+        return [(Finding("gyroscope size", text), {})]
     if _in_degrees(spread, rotation):
         text = (
             f"the gyroscope varies by {_spread(rotation):.2f} rad/s while the accelerometer is at rest: these are "

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from primus_sdk import arguments
 from primus_sdk.calibration.fit import checked, fit_head
-from primus_sdk.errors import CalibrationError
+from primus_sdk.errors import CalibrationError, HeadError
 from primus_sdk.heads.head import Head
 
 Places = NDArray[np.intp]
@@ -134,6 +134,8 @@ def cross_validate(
         HeadError: the prior is of another encoder.
     """
     x = checked(embeddings, labels)
+    if prior is not None:
+        arguments.instance(prior, Head, "the prior", HeadError)
     names = tuple(sorted({*labels, *(prior.labels if prior is not None else ())}))
     if not isinstance(groups, Sequence) and not (isinstance(groups, np.ndarray) and groups.ndim == 1):
         raise arguments.wrong(groups, "groups", "a list, or an array (n,), of numbers or names", CalibrationError)
@@ -244,10 +246,11 @@ def _cut(label: str, bout: Places, times: NDArray[np.int64] | None, folds: int) 
             cut.append((bout[part], bout[outside[~clear]]))
         else:
             return cut
-    seconds = float(np.median(ends - starts)) * 3 / 1e9
-    step = max(float(np.median(np.diff(starts))) if len(bout) > 1 else 0.0, 1.0)
-    needed = max(2, math.ceil(2 * float(np.median(ends - starts)) / step)) if len(bout) > 1 else 2
+    length = float(np.median(ends - starts))
+    step = max(float(np.median(np.diff(starts))), 1.0) if len(bout) > 1 else length
+    needed = 2 * math.ceil(length / step)  # so that a half is left that the other does not touch
+    seconds = math.ceil(max(3 * length, length + (needed - 1) * step) / 1e9)
     raise CalibrationError(
         f"{label!r} has one bout, of {len(bout)} windows: to cross-validate, record another bout of it, "
-        f"or one of {seconds:.0f} s or more ({needed} windows at this hop)"
+        f"or one of {seconds} s or more ({needed} windows at this hop)"
     )

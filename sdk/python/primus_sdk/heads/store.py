@@ -96,6 +96,7 @@ class HeadStore:
         Raises:
             HeadError: none was saved, there is no such version, or its file is damaged; then `roll_back` helps.
         """
+        version = None if version is None else _version(version)
 
         def read(index: Index) -> Head | None:
             entry = index.find(version)
@@ -134,6 +135,7 @@ class HeadStore:
             HeadError: there is nothing to roll back to, or that version is damaged too.
             OutputError: the folder cannot be written.
         """
+        to = None if to is None else _version(to)
         if not self._folder.is_dir():
             raise HeadError(f"no head was saved in {self._folder}")
         with self._locked():
@@ -293,3 +295,12 @@ class HeadStore:
                     f"cannot write in {self._folder}: {error.strerror or error}; choose a folder that can be written"
                 ) from error
             yield
+
+
+def _version(value: object) -> int:
+    """A number that a version can have.
+
+    Raises:
+        HeadError: it is another, or none.
+    """
+    return arguments.whole(value, "the version", f"a whole number, 1 to {LAST_VERSION}", HeadError, 1, LAST_VERSION)

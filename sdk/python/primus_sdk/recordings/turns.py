@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
@@ -19,8 +18,10 @@ _Sensors: TypeAlias = tuple[tuple[Literal["accelerometer", "gyroscope"], Samples
 _PIECE = 16_384  # samples of a sensor pushed at once: with fewer, cutting costs more a window
 _LONGEST_NS = 200e9  # of a piece: a stream drops points of a sensor that is ten minutes ahead
 _JUMP_NS = 1_000_000_000
-_REMEMBERED = 64  # jumps ahead, to be taken back
 _LOOKED_AT = 1 << 18  # samples at once
+_LOOKED_BACK = 4096  # samples that may be wrong in a row
+_LOOKED_BACK_FROM = 20_000  # jumps: of a clock with more, none is taken back
+_BEGINNING = 64  # samples: what is wrong with the first ones, nothing before them can tell
 
 
 def pieces(accelerometer: Samples, gyroscope: Samples) -> Iterator[Turn]:
@@ -31,6 +32,8 @@ def pieces(accelerometer: Samples, gyroscope: Samples) -> Iterator[Turn]:
     """
     sensors: _Sensors = (("accelerometer", _arrays(accelerometer)), ("gyroscope", _arrays(gyroscope)))
     for sensor, samples in sensors:
+        if samples.timestamps_ns.dtype.kind not in "iuf":
+            raise StreamError(f"{sensor} timestamps are {samples.timestamps_ns.dtype}; expected whole nanoseconds")
         if samples.timestamps_ns.ndim != 1 or samples.values.ndim != 2:
             shapes = f"{samples.timestamps_ns.shape} and {samples.values.shape}"
             raise StreamError(f"{sensor} timestamps and values have the shapes {shapes}; expected (n,) and (n, 3)")
@@ -65,9 +68,7 @@ class _Clock:
     def __init__(self, timestamps_ns: NDArray[np.int64]) -> None:
         self.done = 0
         self._times = timestamps_ns
-        self._jumps, self._passed = _jumps(timestamps_ns)
-        first = 1 if len(self._jumps) and self._jumps[0] == 0 and timestamps_ns[1] < timestamps_ns[0] else 0  # wrong
-        self.reached = float(timestamps_ns[first]) if len(timestamps_ns) else 0.0
+        self.reached, self._jumps, self._passed = _followed(timestamps_ns)
 
     def next_piece(self) -> slice:
         """The next samples to hand over, of no more than `_LONGEST_NS` together."""
@@ -87,29 +88,37 @@ class _Clock:
         return slice(start, end)
 
 
-def _jumps(times: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Where a clock jumps by a second or more, either way (of each pair of samples the first), and what time passed.
+def _followed(times: NDArray[np.int64]) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
+    """Where a clock begins, where it jumps either way (of each pair of samples the first), and what time passed there.
 
-    Where it jumps ahead, as much; where it is set back, none. But of two jumps as long, one ahead and one back, as
-    around a wrong timestamp, the later takes the earlier back: then no time passed at either.
+    Where it jumps ahead, as much; where it is set back, none. But where it comes back to what it would show had it gone
+    on at its pace, the timestamps between were wrong, and no time passed at any jump from there on.
     """
+    if not len(times):
+        return 0.0, np.zeros(0, np.int64), np.zeros(0)
+    pace, place, step = _jumps(times)
+    begins, passed = float(times[0]), np.maximum(step, 0.0)
+    for number, (at, by) in enumerate(zip(place[:_LOOKED_BACK_FROM].tolist(), step.tolist(), strict=False)):
+        first = max(at + 1 - _LOOKED_BACK, 0)
+        before, after = times[first : at + 1].astype(np.float64), float(times[at + 1])
+        away = np.abs(after - before - pace * np.arange(len(before), 0, -1))
+        right = np.flatnonzero(away <= _JUMP_NS)
+        if len(right):
+            if right[-1] < len(before) - 1:
+                passed[(place >= first + right[-1]) & (place <= at)] = 0
+        elif by < 0 and at < _BEGINNING:
+            begins, passed[: number + 1] = after - pace * (at + 1), 0
+    return begins, place, passed
+
+
+def _jumps(times: NDArray[np.int64]) -> tuple[float, NDArray[np.int64], NDArray[np.float64]]:
+    """The usual step from sample to sample, and the places and lengths of steps that are far from it."""
+    some = np.diff(times[:_LOOKED_AT].astype(np.float64))
+    pace = float(np.median(some[some > 0])) if (some > 0).any() else 0.0
     places, steps = [np.zeros(0, np.int64)], [np.zeros(0)]
     for start in range(0, len(times) - 1, _LOOKED_AT):
         step = np.diff(times[start : start + _LOOKED_AT + 1].astype(np.float64))
-        far = np.flatnonzero(np.abs(step) >= _JUMP_NS)
+        far = np.flatnonzero((step <= -_JUMP_NS) | (step >= _JUMP_NS + 2 * pace))
         places.append(far + start)
         steps.append(step[far])
-    place, step = np.concatenate(places), np.concatenate(steps)
-    passed = np.maximum(step, 0)
-    if len(step) and step.min() < 0:
-        before: deque[int] = deque(maxlen=_REMEMBERED)
-        for number in range(len(step)):
-            together = 0.0
-            for count, jump in enumerate(reversed(before), 1):
-                together += step[jump]
-                if min(abs(step[jump] + step[number]), abs(together + step[number])) <= 2 * _JUMP_NS:
-                    passed[[number, *(before.pop() for _ in range(count))]] = 0
-                    break
-            else:
-                before.append(number)
-    return place, passed
+    return pace, np.concatenate(places), np.concatenate(steps)

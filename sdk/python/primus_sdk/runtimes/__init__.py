@@ -99,6 +99,8 @@ def _try(backend: _Backend, bundle: Bundle) -> tuple[Runtime, Model] | str:
         if not sys.platform.startswith(backend.platform):
             return "runs on macOS only"
         return f'not installed (pip install "{backend.install}")'
+    if backend.platform == "darwin" and (system := _older_system(model.oldest_runtime.get("macOS"))):
+        return system
     version = library_version(backend.module, backend.distribution)
     oldest = model.oldest_runtime.get(backend.distribution)
     if oldest and version != "unknown" and _numbers(version) < _numbers(oldest):
@@ -109,6 +111,16 @@ def _try(backend: _Backend, bundle: Bundle) -> tuple[Runtime, Model] | str:
         return backend.make(model, bundle.content_of(model)), model
     except Exception as error:  # a library that does not load, or refuses the file, raises whatever it likes
         return f"version {version} cannot load {model.path} ({type(error).__name__}: {str(error)[:200]})"
+
+
+def _older_system(oldest: str | None) -> str:
+    """Why this macOS cannot run a model that needs one; empty where it can, or does not say which it is."""
+    import platform  # not for every start
+
+    running = platform.mac_ver()[0]
+    if not oldest or not running or _numbers(running) >= _numbers(oldest):
+        return ""
+    return f"this is macOS {running}, the model needs {oldest} (primus-export has older targets)"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ class OneAtATime(abc.ABC):
     def __init__(self, model: Model) -> None:
         """A subclass loads `model` and calls this last: until then there is nothing to close."""
         self._model = model
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may close while its own thread runs a window
         self._closed = self._released = False
         self._running = 0
 

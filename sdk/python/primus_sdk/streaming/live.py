@@ -198,7 +198,9 @@ class Live:
 
     def _work(self) -> list[_Samples] | None:
         """All samples that came since; None: it is over. Under the lock."""
-        if self._queue or self._merged:
+        if self._merged:  # of before an error; meanwhile the queue is bounded
+            return []
+        if self._queue:
             work, self._queued = list(self._queue), 0
             self._queue.clear()
             return work
@@ -217,10 +219,14 @@ class Live:
             self._flushed = True
         while self._merged:
             sensor, times, values, gravity = self._merged.popleft()
-            if sensor == "accelerometer":
-                self._done += self._stream.push_accelerometer(times, values, gravity)
-            else:
-                self._done += self._stream.push_gyroscope(times, values)
+            try:
+                if sensor == "accelerometer":
+                    self._done += self._stream.push_accelerometer(times, values, gravity)
+                else:
+                    self._done += self._stream.push_gyroscope(times, values)
+            except ClosedError:  # what was queued is lost
+                self._merged.clear()
+                raise
 
 
 _NO_TIMES, _NO_ROWS = np.zeros(0, np.int64), np.zeros((0, 6))

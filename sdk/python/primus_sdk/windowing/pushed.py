@@ -42,6 +42,8 @@ def rotation(mount: ArrayLike | None) -> NDArray[np.float64] | None:
 
 def times(timestamps_ns: ArrayLike) -> NDArray[np.int64]:
     """Timestamps as int64 (n,); one alone becomes an array of one."""
+    if np.any(getattr(timestamps_ns, "mask", False)):
+        raise StreamError("some timestamps are masked; leave those samples out")
     try:
         stamps = np.atleast_1d(np.asarray(timestamps_ns))
     except (TypeError, ValueError) as error:
