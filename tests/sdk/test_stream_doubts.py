@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from primus_sdk.commands import _trial
+from primus_sdk.commands import _session, _trial
 from primus_sdk.commands._heard import Heard, Measured
 from primus_sdk.commands.stream import main
 from primus_sdk.errors import RecordingError
@@ -186,3 +186,15 @@ def test_units_that_no_option_declares_name_none(folder: Path, head: Path, tmp_p
     assert result.exit_code == 1
     assert "looks like g" in result.stderr
     assert "-unit" not in result.stderr
+
+
+@pytest.mark.parametrize("place", [0, 200])
+def test_a_wrong_timestamp_moves_neither_the_beginning_nor_the_pace(place: int) -> None:
+    times = 5 * 10**9 + np.arange(1000) * 10_000_000
+    times[place] += 10**15
+    values = np.tile([0.0, 9.8, 0.0], (1000, 1))
+    recording = Recording("r", "u", "walking", Samples(times, values), Samples(times, values))
+    assert _session.take_of(recording, paced=True).began_ns == 5 * 10**9
+    until = [upto for upto, _, _ in _session._pieces(recording, 5 * 10**9)]
+    assert until[-1] == pytest.approx(10, abs=0.3)
+    assert len(until) == pytest.approx(50, abs=2)

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from primus_sdk.commands._heard import Heard, Measured
 from primus_sdk.errors import RecordingError, WindowError
 from primus_sdk.heads.prediction import Prediction
 from primus_sdk.recogniser import Recogniser
 from primus_sdk.recordings import Recording, Samples
+from primus_sdk.recordings.turns import steady
 from primus_sdk.streaming.stream import Counts, Push, Recognition
 from primus_sdk.windowing.quality import Dropped
 from primus_sdk.windowing.sensors import Sensors
 
 NONE = "none of these"
 """What a rejected window counts as; in brackets where it is a label of the head's."""
+_FIRST = 1000  # samples, which show whether the first timestamps are wrong
 _PIECE_S = 0.2  # as much as a device may collect before it hands samples over
 
 
@@ -172,9 +175,15 @@ class Session:
 
 def take_of(recording: Recording, *, paced: bool, labelled: bool = True) -> Take:
     """A recording in pieces, as a device would deliver it."""
-    start = min(int(sensor.timestamps_ns[0]) for sensor in (recording.accelerometer, recording.gyroscope))
+    start = min(_began(sensor.timestamps_ns) for sensor in (recording.accelerometer, recording.gyroscope))
     user, true = (recording.user, recording.label) if labelled else (None, None)
     return Take(recording.name, _paced(recording, start) if paced else recording, user, true, start)
+
+
+def _began(times: NDArray[np.int64]) -> int:
+    """A sensor's first timestamp, or where that is wrong, as those after it show, what it should be."""
+    first, shown = int(times[0]), round(float(steady(times[:_FIRST])[0]))
+    return first if abs(shown - first) < 1_000_000_000 else shown
 
 
 def _paced(recording: Recording, start: int) -> Iterator[Push]:
@@ -189,7 +198,7 @@ def _pieces(recording: Recording, start: int) -> Iterator[tuple[float, Samples, 
     """Both sensors' samples, and the second until which they reach, counted from the recording's start."""
     sensors = (recording.accelerometer, recording.gyroscope)
     # By running maxima, so that a timestamp out of order stays where it came.
-    reached = [np.maximum.accumulate(sensor.timestamps_ns) - start for sensor in sensors]
+    reached = [np.maximum.accumulate(steady(sensor.timestamps_ns)) - start for sensor in sensors]
     done, piece = [0, 0], 0
     while left := [times[at] for times, at in zip(reached, done, strict=True) if at < len(times)]:
         piece = max(piece + 1, int(min(left) / (_PIECE_S * 1e9)) + 1)  # a gap is passed over, not counted off
