@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import threading
 import weakref
@@ -241,53 +240,6 @@ def test_after_an_error_of_one_sensors_samples_the_others_are_still_taken() -> N
         found.extend(live)
     found.extend(live)
     assert [r.window.start_ns // SECOND for r in found] == [0, 5, 15, 20, 25]
-
-
-def test_after_an_error_what_is_complete_comes_without_another_push() -> None:
-    times, values = samples(20)
-    rows = np.hstack([values, values])
-    rows[:500] = 100
-    live = live_of(hop=5.0)
-    live.push(times, rows)
-    with pytest.raises(WindowError):
-        next(live)
-    assert [next(live).window.start_ns // SECOND for _ in range(2)] == [5, 10]
-
-    async def rest() -> int:
-        other = live_of(hop=5.0)
-        other.push(times, rows)
-        with pytest.raises(WindowError):
-            await anext(other)
-        return (await anext(other)).window.start_ns // SECOND
-
-    assert asyncio.run(rest()) == 5
-
-
-def test_memory_is_bounded_where_the_consumer_stops_at_each_error() -> None:
-    live = live_of(hop=1.0, capacity=20_000)
-    times, rows = np.arange(120_000) * (SECOND // 100), np.full((120_000, 6), 100.0)  # every window is refused
-    for start in range(0, len(times), 10_000):
-        live.push(times[start : start + 10_000], rows[start : start + 10_000])
-        with contextlib.suppress(WindowError):
-            next(live)
-        assert sum(len(part.times) for part in (*live._queue, *live._merged)) <= 2 * 20_000
-    assert live.overflowed > 0
-
-
-def test_after_stream_and_live_are_closed_one_error_ends_it() -> None:
-    times, values = samples(300)
-    live = live_of(hop=5.0)
-    live.push(times, np.hstack([values, values]))
-    live.stream.close()
-    live.close()
-    errors = 0
-    while True:
-        try:
-            found = list(live)
-            break
-        except ClosedError:
-            errors += 1
-    assert (errors, found) == (1, [])
 
 
 def test_of_slow_sensors_nothing_that_was_queued_is_lost() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,18 +12,7 @@ import numpy as np
 import pytest
 
 import primus_sdk
-from primus_sdk import (
-    ClosedError,
-    Counts,
-    Dropped,
-    Head,
-    Recogniser,
-    Recognition,
-    Sensors,
-    Stream,
-    StreamError,
-    WindowError,
-)
+from primus_sdk import ClosedError, Counts, Dropped, Head, Recogniser, Recognition, Sensors, Stream, StreamError
 from primus_sdk.streaming.recognition import Rules
 from primus_sdk.windowing.windows import WindowStream
 
@@ -373,77 +361,3 @@ def test_a_window_that_a_threshold_rejects_has_no_label_but_a_likeliest(
     assert rejected.label is None or rejected.probability == 1.0
     with pytest.raises(StreamError, match="reject_below"):
         recogniser.predict(window, reject_below=-1)
-
-
-def refusing(*refused: float) -> Fake:
-    """Refuses the windows that begin at these seconds, told by the first sample's z, which holds its second."""
-    fake = Fake()
-
-    def embed(windows):
-        if round(float(windows[2, 0]), 1) in refused:
-            raise WindowError("made to fail")
-        return np.zeros(512, np.float32)
-
-    fake.embed = embed
-    return fake
-
-
-def counting(seconds: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of both sensors whose z is the time in seconds: of a line the grid's points are the line."""
-    times = np.arange(int(seconds * 100)) * (SECOND // 100)
-    rows = np.zeros((len(times), 6))
-    rows[:, 2] = times / SECOND
-    return times, rows
-
-
-def test_what_a_push_completed_beside_a_refused_window_comes_with_the_next() -> None:
-    stream, (times, rows) = stream_of(refusing(1.0, 2.0), hop=1.0), counting(12)
-    with pytest.raises(WindowError, match="made to fail") as raised:
-        stream.push(times[:900], rows[:900])
-    assert raised.value.__notes__ == ["(and 1 more windows were passed over)"]
-    assert stream.pending
-    assert [r.window.start_ns // SECOND for r in stream.push(times[900:], rows[900:])] == [0, 3, 4, 5, 6]
-    assert not stream.pending
-    assert [r.window.start_ns // SECOND for r in stream.flush()] == [7]
-
-
-def test_nothing_piles_up_where_every_push_has_windows_that_are_refused() -> None:
-    times, rows = counting(60)
-    refused = [round(second * 0.1, 1) for second in range(0, 600, 2)]
-    stream, found, errors, most = stream_of(refusing(*refused), hop=0.1), [], 0, 0
-    for start in range(0, len(times), 50):  # five windows a push
-        try:
-            found += stream.push(times[start : start + 50], rows[start : start + 50])
-        except WindowError as error:
-            errors += 1 + (int(error.__notes__[0].split()[1]) if hasattr(error, "__notes__") else 0)
-        most = max(most, len(stream._waiting) + len(stream._done))
-    assert most <= 10
-    with pytest.raises(WindowError) as last:
-        stream.flush()
-    errors += 1 + (int(last.value.__notes__[0].split()[1]) if hasattr(last.value, "__notes__") else 0)
-    found += stream.flush()
-    assert len(found) == stream.counts.encoded
-    assert errors == stream.counts.windows - stream.counts.encoded
-    assert [r.window.start_ns for r in found] == sorted(r.window.start_ns for r in found)
-    assert (len(found), errors) == (275, 276)
-
-
-def test_a_push_of_windows_that_are_all_refused_raises_each_time() -> None:
-    stream, (times, rows) = stream_of(refusing(*[float(second) for second in range(20)]), hop=1.0), counting(20)
-    for start in range(0, 2000, 100):
-        with pytest.raises(WindowError) if start >= 500 else nullcontext():
-            stream.push(times[start : start + 100], rows[start : start + 100])
-
-
-def test_closed_in_mid_push_the_windows_after_it_are_one_error_and_those_before_come_with_flush() -> None:
-    times, rows = counting(20)
-    fake, seen = Fake(), []
-    fake.before = lambda: seen.append(0) or (len(seen) == 4 and setattr(fake, "closed", True))
-    stream = stream_of(fake, hop=1.0)
-    with pytest.raises(ClosedError) as raised:
-        stream.push(times, rows)
-    assert raised.value.__notes__
-    with pytest.raises(ClosedError):  # of the window that was waiting for its last samples
-        stream.flush()
-    assert [r.window.start_ns // SECOND for r in stream.flush()] == [0, 1, 2, 3]
-    assert stream.flush() == []
