@@ -58,6 +58,10 @@ OF_STREAMS: dict[str, Callable[[Recogniser], Any]] = {
     "times that are texts": lambda r: list(r.replay((Samples(np.array(["x"]), np.zeros((1, 3))),) * 2)),
     "times under a mask": lambda r: r.stream().push_gyroscope(np.ma.array([1, 2], mask=[0, 1]), np.zeros((2, 3))),
     "booleans under no mask": lambda r: r.stream().push_gyroscope([1], np.ma.array([[True, False, True]])),
+    "a replay's times under a mask": lambda r: list(
+        r.replay((Samples(np.ma.array([1, 2], mask=[0, 1]), np.zeros((2, 3))),) * 2)
+    ),
+    "a replay's times that are floats": lambda r: list(r.replay((Samples(np.array([np.inf]), np.zeros((1, 3))),) * 2)),
     "samples of one axis": lambda r: list(r.replay((Samples(np.arange(3), np.zeros(3)),) * 2)),
     "sensors that are none": lambda r: check_pose(np.ones((3, 100)), sensors=None),
 }

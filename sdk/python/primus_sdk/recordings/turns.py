@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from primus_sdk import arguments
 from primus_sdk.errors import StreamError
 from primus_sdk.recordings import Samples
 
@@ -18,6 +19,7 @@ _Sensors: TypeAlias = tuple[tuple[Literal["accelerometer", "gyroscope"], Samples
 _PIECE = 16_384  # samples of a sensor pushed at once: with fewer, cutting costs more a window
 _LONGEST_NS = 200e9  # of a piece: a stream drops points of a sensor that is ten minutes ahead
 _JUMP_NS = 1_000_000_000
+_FEW = 64  # samples, to read ahead at least
 _LOOKED_AT = 1 << 18  # samples at once
 _LOOKED_BACK = 4096  # samples that may be wrong in a row
 _LOOKED_BACK_FROM = 20_000  # jumps: of a clock with more, none is taken back
@@ -32,7 +34,7 @@ def pieces(accelerometer: Samples, gyroscope: Samples) -> Iterator[Turn]:
     """
     sensors: _Sensors = (("accelerometer", _arrays(accelerometer)), ("gyroscope", _arrays(gyroscope)))
     for sensor, samples in sensors:
-        if samples.timestamps_ns.dtype.kind not in "iuf":
+        if samples.timestamps_ns.size and samples.timestamps_ns.dtype.kind not in "iu":
             raise StreamError(f"{sensor} timestamps are {samples.timestamps_ns.dtype}; expected whole nanoseconds")
         if samples.timestamps_ns.ndim != 1 or samples.values.ndim != 2:
             shapes = f"{samples.timestamps_ns.shape} and {samples.values.shape}"
@@ -45,7 +47,12 @@ def pieces(accelerometer: Samples, gyroscope: Samples) -> Iterator[Turn]:
 
 
 def _arrays(samples: Samples) -> Samples:
-    return Samples(np.asarray(samples.timestamps_ns), np.asarray(samples.values))
+    values = samples.values
+    if np.any(getattr(samples.timestamps_ns, "mask", False)):
+        raise StreamError("some timestamps are masked; leave those samples out")
+    if np.any(getattr(values, "mask", False)):
+        values = arguments.floats(values, "samples", StreamError)
+    return Samples(np.asarray(samples.timestamps_ns), np.asarray(values))
 
 
 def _by_turns(sensors: _Sensors) -> Iterator[Turn]:
@@ -75,12 +82,12 @@ class _Clock:
 
     def __init__(self, timestamps_ns: NDArray[np.int64]) -> None:
         self.done = 0
-        self._times = timestamps_ns
+        self._times, self._ahead = timestamps_ns, _PIECE
         self.reached, self._jumps, self._passed = _followed(timestamps_ns)
 
     def next_piece(self) -> slice:
         """The next samples to hand over, of no more than `_LONGEST_NS` together."""
-        start, end = self.done, min(self.done + _PIECE, len(self._times))
+        start, end = self.done, min(self.done + self._ahead, len(self._times))
         times = self._times[start : end + 1].astype(np.float64)
         jumps = slice(*self._jumps.searchsorted([start, start + len(times) - 1]))
         if jumps.start == jumps.stop and times[-1] - times[0] <= _LONGEST_NS:
@@ -92,6 +99,7 @@ class _Clock:
             if len(passed) and passed.max() > _LONGEST_NS:
                 end = start + 1 + int(np.argmax(passed > _LONGEST_NS))
             self.reached += float(passed[end - start - 1 : end - start].sum()) if end < len(self._times) else 0.0
+        self._ahead = min(_PIECE, max(_FEW, 4 * (end - start)))  # where pieces are short, not all that follows is read
         self.done = end
         return slice(start, end)
 
@@ -106,14 +114,15 @@ def _followed(times: NDArray[np.int64]) -> tuple[float, NDArray[np.int64], NDArr
         return 0.0, np.zeros(0, np.int64), np.zeros(0)
     pace, place, step = _jumps(times)
     begins, passed = float(times[0]), np.maximum(step, 0.0)
-    for number, (at, by) in enumerate(zip(place[:_LOOKED_BACK_FROM].tolist(), step.tolist(), strict=False)):
+    looked_at = len(place) if len(place) <= _LOOKED_BACK_FROM else 0
+    for number, (at, by) in enumerate(zip(place[:looked_at].tolist(), step.tolist(), strict=False)):
         first = max(at + 1 - _LOOKED_BACK, 0)
         before, after = times[first : at + 1].astype(np.float64), float(times[at + 1])
         away = np.abs(after - before - pace * np.arange(len(before), 0, -1))
         right = np.flatnonzero(away <= _JUMP_NS)
         if len(right):
             if right[-1] < len(before) - 1:
-                passed[(place >= first + right[-1]) & (place <= at)] = 0
+                passed[place.searchsorted(first + right[-1]) : number + 1] = 0
         elif by < 0 and at < _BEGINNING:
             begins, passed[: number + 1] = after - pace * (at + 1), 0
     return begins, place, passed
