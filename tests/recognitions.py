@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from primus_sdk.calibration.calibrator import Calibrator, Outcome
+from primus_sdk.errors import WindowError
 from primus_sdk.streaming.recognition import Recognition
 from primus_sdk.windowing.quality import Quality
 from primus_sdk.windowing.windows import Window
@@ -14,6 +16,22 @@ from primus_sdk.windowing.windows import Window
 ENCODER = "ab" * 32
 SECOND = 1_000_000_000
 GOOD = Quality(1.0, 0.02, 50.0, 50.0, 0.1, 0.0, still=False, after_reset=False)
+
+
+class Fake:
+    """Embeds a window as its mean, after a call of `before`; one whose mean is above 20 is refused."""
+
+    def __init__(self, before: Callable[[], object] = lambda: None) -> None:
+        self.head, self.closed, self.before = None, False, before
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        self.before()
+        if windows.mean() > 20:
+            raise WindowError("made to fail")
+        return np.full(512, windows.mean(), np.float32)
+
+    def when_closed(self, sleeper: object) -> None:
+        pass
 
 
 @dataclass

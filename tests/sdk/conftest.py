@@ -20,6 +20,7 @@ from safetensors.numpy import save
 
 from primus_sdk import telemetry
 from primus_sdk.errors import ClosedError
+from primus_sdk.heads.head import Head
 from primus_sdk.recogniser import Recogniser
 
 telemetry.disable()
@@ -202,3 +203,12 @@ def files() -> dict[str, bytes]:
 def folder(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made bundle as a folder; not to be changed."""
     return write_folder(tmp_path_factory.mktemp("bundle"), files)
+
+
+@pytest.fixture
+def head(made: SimpleNamespace, tmp_path: Path) -> Path:
+    """A head of two labels for the made bundle: what it says is no matter."""
+    weight = np.random.default_rng(0).normal(0, 0.1, (2, 512)).astype(np.float32)
+    path = tmp_path / "head.safetensors"
+    Head(("lying", "upright"), weight, np.zeros(2, np.float32), made.encoder).save(path)
+    return path

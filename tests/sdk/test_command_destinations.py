@@ -36,14 +36,6 @@ def refused(result: Result, *words: str) -> None:
 
 
 @pytest.fixture
-def head(made, tmp_path: Path) -> Path:
-    weight = np.random.default_rng(0).normal(0, 0.1, (2, 512)).astype(np.float32)
-    path = tmp_path / "head.safetensors"
-    Head(("lying", "upright"), weight, np.zeros(2, np.float32), made.encoder).save(path)
-    return path
-
-
-@pytest.fixture
 def recording(tmp_path: Path) -> Path:
     random, path = np.random.default_rng(0), tmp_path / "a.csv"
     rows = [f"{n / 50:.2f},{x:.3f},9.8,0,{x:.3f},0,0\n" for n, x in enumerate(random.normal(0, 0.2, 400))]

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 
 from primus_sdk.commands import _destinations, _live, _progress, _sources, calibrate, stream
 from primus_sdk.errors import OutputError
-from primus_sdk.heads.head import Head
 
 HEADER = "t,ax,ay,az,gx,gy,gz\n"
 
@@ -30,14 +29,6 @@ def rows(seconds: float, scale: float = 1.0, digits: int = 3, seed: int = 0) -> 
 
 def invoke(command: Any, *arguments: object, stdin: bytes | None = None) -> Result:
     return CliRunner().invoke(command, [str(argument) for argument in arguments], input=stdin)
-
-
-@pytest.fixture
-def head(made, tmp_path: Path) -> Path:
-    weight = np.random.default_rng(0).normal(0, 0.1, (2, 512)).astype(np.float32)
-    path = tmp_path / "head.safetensors"
-    Head(("lying", "upright"), weight, np.zeros(2, np.float32), made.encoder).save(path)
-    return path
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recognitions import Fake
 
 import primus_sdk
 from primus_sdk import ClosedError, Live, Recognition, Stream, StreamError, WindowError
@@ -22,22 +23,6 @@ SECOND = 1_000_000_000
 def samples(seconds: float, rate: float = 100, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     times = (np.arange(int(seconds * rate)) * SECOND / rate).astype(np.int64)
     return times, np.random.default_rng(seed).normal(0, 2, (len(times), 3)) + np.array([0, 9.8, 0])
-
-
-class Fake:
-    """Embeds a window as its mean, after a call of `before`; one whose mean is above 20 is refused."""
-
-    def __init__(self, before=lambda: None) -> None:
-        self.head, self.closed, self.before = None, False, before
-
-    def embed(self, windows):
-        self.before()
-        if windows.mean() > 20:
-            raise WindowError("made to fail")
-        return np.full(512, windows.mean(), np.float32)
-
-    def when_closed(self, sleeper) -> None:
-        pass
 
 
 def live_of(fake: Fake | None = None, hop: float = 0.5, **options) -> Live:

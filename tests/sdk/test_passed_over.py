@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from recognitions import Fake
 
 from primus_sdk import ClosedError, Live, Stream, WindowError
 from primus_sdk.streaming.recognition import Rules
@@ -19,22 +20,6 @@ SECOND = 1_000_000_000
 def samples(seconds: float) -> tuple[np.ndarray, np.ndarray]:
     times = np.arange(int(seconds * 100)) * (SECOND // 100)
     return times, np.random.default_rng(0).normal(0, 2, (len(times), 3)) + np.array([0, 9.8, 0])
-
-
-class Fake:
-    """Embeds a window as its mean, after a call of `before`; one whose mean is above 20 is refused."""
-
-    def __init__(self, before=lambda: None) -> None:
-        self.head, self.closed, self.before = None, False, before
-
-    def embed(self, windows):
-        self.before()
-        if windows.mean() > 20:
-            raise WindowError("made to fail")
-        return np.full(512, windows.mean(), np.float32)
-
-    def when_closed(self, sleeper) -> None:
-        pass
 
 
 def stream_of(fake: Fake, hop: float) -> Stream:

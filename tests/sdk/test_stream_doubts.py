@@ -13,7 +13,6 @@ from primus_sdk.commands import _session, _trial
 from primus_sdk.commands._heard import Heard, Measured
 from primus_sdk.commands.stream import main
 from primus_sdk.errors import RecordingError
-from primus_sdk.heads.head import Head
 from primus_sdk.recordings import Recording, Samples
 from primus_sdk.windowing.quality import Quality
 
@@ -37,14 +36,6 @@ def quality(hertz: float) -> Quality:
 
 def invoke(*arguments: object, stdin: str | None = None) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
-
-
-@pytest.fixture
-def head(made, tmp_path: Path) -> Path:
-    weight = np.random.default_rng(0).normal(0, 0.1, (2, 512)).astype(np.float32)
-    path = tmp_path / "head.safetensors"
-    Head(("lying", "upright"), weight, np.zeros(2, np.float32), made.encoder).save(path)
-    return path
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

@@ -116,7 +116,9 @@ def opened(source: str, kind: Kind, reading: Reading) -> Iterator[Opened]:
                 device=reading.device,
                 say=reading.say,
             )
-            yield Opened([Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?", True)
+            yield Opened(
+                [Take(name, lines.pushes())], mounted, lines.left_out, "are the times nanoseconds?", units_declared=True
+            )
 
 
 def _of_export(source: str, reading: Reading) -> Take:

@@ -133,8 +133,8 @@ class Rules:
     rest_gate: bool = False
 
     def __post_init__(self) -> None:
-        most = f"1 (off) to {LONGEST_SMOOTHING} windows"
-        smoothing = arguments.whole(self.smoothing, "smoothing", most, StreamError, 1, LONGEST_SMOOTHING)
+        expected = f"1 (off) to {LONGEST_SMOOTHING} windows"
+        smoothing = arguments.whole(self.smoothing, "smoothing", expected, StreamError, 1, LONGEST_SMOOTHING)
         object.__setattr__(self, "smoothing", smoothing)
         object.__setattr__(self, "rest_gate", arguments.yes_or_no(self.rest_gate, "rest_gate", StreamError))
         object.__setattr__(self, "reject_below", checked_threshold(self.reject_below))
